@@ -8,8 +8,8 @@ import msgspec
 
 from services.common.messages import Nothing, Target
 from services.common.money import Money
+from services.common.seats import HeldSeat
 from services.common.states import OrderState, PaymentState
-from services.ticket.messages import HeldSeat
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""The `nexus` command: runs the processes, sets a machine up, and calls the gateway."""

@@ -8,6 +8,7 @@ was given up or killed, and its effect is in doubt.
 from __future__ import annotations
 
 import functools
+import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -110,18 +111,21 @@ def public(
     target: Target[Any, Any],
     *,
     shared: bool = False,
+    takes_envelope: bool = False,
     retry: restate.InvocationRetryPolicy = NEVER_GIVES_UP,
 ) -> Callable[[Handler], Handler]:
     """Make a handler that clients reach through the gateway: fn(ctx, request, caller) -> response.
 
-    The answer and every refusal carry the fingerprint of the request. On a virtual object a handler
-    is exclusive unless `shared`.
+    With `takes_envelope`: fn(ctx, envelope), for what has to look at the fingerprint itself. The answer
+    and every refusal carry the fingerprint of the request. On a virtual object a handler is exclusive
+    unless `shared`.
     """
 
     def decorate(fn: Handler) -> Handler:
         async def handle(ctx: Any, envelope: Any) -> Any:
             try:
-                response = await fn(ctx, envelope.request, envelope.caller)
+                arguments = (envelope,) if takes_envelope else (envelope.request, envelope.caller)
+                response = await fn(ctx, *arguments)
             except NexusError as error:
                 raise terminal(error, envelope.fingerprint) from error
             return Reply(response, envelope.fingerprint)
@@ -208,6 +212,26 @@ async def now(ctx: restate.Context) -> datetime:
     return datetime.fromtimestamp(await ctx.time(), UTC)
 
 
+class Moment(msgspec.Struct, frozen=True):
+    """A reading of the clock, UTC, and 128 bits of chance as hex digits."""
+
+    at: datetime
+    token: str
+
+
+def _read_moment() -> Moment:
+    return Moment(datetime.now(UTC), secrets.token_hex(16))
+
+
+async def moment(ctx: restate.Context) -> Moment:
+    """Read clock and chance in one journaled step.
+
+    Not `ctx.random()`: its seed follows from the invocation id, which can be computed from keys.
+    """
+    options: restate.RunOptions[Moment] = restate.RunOptions(serde=serde(Moment))
+    return await ctx.run_typed("moment", _read_moment, options)
+
+
 def start(
     ctx: restate.Context, target: Target[Request, Response], key: str | None, request: Request
 ) -> RestateDurableCallFuture[bytes]:
@@ -273,6 +297,8 @@ __all__ = [
     "call",
     "finish",
     "load",
+    "Moment",
+    "moment",
     "now",
     "private",
     "public",

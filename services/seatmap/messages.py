@@ -137,11 +137,15 @@ class RebuildStarted(msgspec.Struct, frozen=True):
     seat_count: int
 
 
-class RebuildBatchRequest(msgspec.Struct, frozen=True):
-    """Where a rebuild goes on: section by its place in the layout, seats from `position` on."""
+class WalkRequest(msgspec.Struct, frozen=True):
+    """Where a walk over the layout goes on: section by its place in the layout, page of its seats.
 
-    section_index: int
-    position: int
+    `is_rebuild`: the map forgets and each Ticket announces itself; otherwise the map is seeded.
+    """
+
+    is_rebuild: bool
+    section_index: int = 0
+    page: int = 0
 
 
 class ListAudit(msgspec.Struct, frozen=True):
@@ -302,7 +306,7 @@ CLOSE_SALES = Target("Event", "close", ChangeSales, EventView)
 BLOCK_SEATS = Target("Event", "block", ChangeSeats, ChangedSeats)
 UNBLOCK_SEATS = Target("Event", "unblock", ChangeSeats, ChangedSeats)
 REBUILD = Target("Event", "rebuild", ChangeSales, RebuildStarted)
-REBUILD_BATCH = Target("Event", "rebuild_batch", RebuildBatchRequest, Nothing)
+WALK = Target("Event", "walk", WalkRequest, Nothing)
 LIST_AUDIT = Target("Event", "list_audit", ListAudit, AuditEntries)
 QUOTE = Target("Event", "quote", QuoteRequest, Quote)
 

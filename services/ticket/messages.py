@@ -8,6 +8,7 @@ import msgspec
 
 from services.common.messages import Nothing, Target
 from services.common.money import Money
+from services.common.seats import HeldSeat
 from services.common.states import HoldState, OrderState, SeatStatus
 
 MAX_SEATS_PER_REQUEST = 50
@@ -34,6 +35,12 @@ class ConfirmRequest(msgspec.Struct, frozen=True):
 
     hold_id: str
     order_id: str
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """When the seat was sold, by the Ticket's clock."""
+
+    at: datetime
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True):
@@ -92,15 +99,6 @@ class TicketView(msgspec.Struct, frozen=True, omit_defaults=True):
     order_id: str = ""
 
 
-class HeldSeat(msgspec.Struct, frozen=True):
-    """The proto's HeldSeat: a seat with its frozen price."""
-
-    seat_id: str
-    category_id: str
-    section_id: str
-    price: Money
-
-
 class HoldView(msgspec.Struct, frozen=True):
     """The proto's Hold."""
 
@@ -155,6 +153,7 @@ class PayableHold(msgspec.Struct, frozen=True):
     """A hold that is being paid. No authorize or capture attempt starts after `pay_until`."""
 
     hold: HoldView
+    begun_at: datetime
     pay_until: datetime
     event_title: str
     event_venue: str
@@ -190,7 +189,7 @@ class OrderIds(msgspec.Struct, frozen=True):
 
 
 RESERVE = Target("Ticket", "reserve", ReserveRequest, Nothing)
-CONFIRM = Target("Ticket", "confirm", ConfirmRequest, Nothing)
+CONFIRM = Target("Ticket", "confirm", ConfirmRequest, Confirmed)
 RELEASE_SEAT = Target("Ticket", "release", ReleaseRequest, Nothing)
 REVOKE = Target("Ticket", "revoke", RevokeRequest, Nothing)
 BLOCK = Target("Ticket", "block", BlockRequest, Nothing)

@@ -1,0 +1,20 @@
+"""The endpoint `checkout`: the services Checkout and Mailer."""
+
+from __future__ import annotations
+
+from services.checkout import outside
+from services.checkout.handlers import CHECKOUT
+from services.checkout.handlers_mailer import MAILER
+
+SERVICES = [CHECKOUT, MAILER]
+
+
+async def startup() -> None:
+    """Fail now, and not at the first order, where a setting is missing."""
+    outside.key_ring()
+    outside.provider()
+
+
+async def shutdown() -> None:
+    """Close the connections to the provider."""
+    await outside.provider().close()

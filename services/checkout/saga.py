@@ -1,0 +1,303 @@
+"""Checkout's saga as a pure state machine: which step comes next, and what its result means.
+
+Authorize, confirm, capture. The compensation of a step follows from what was `tried`, which is stored
+before the step: seats first, then money. After a capture that succeeded the saga only goes forward.
+`handlers.py` performs the steps; nothing here waits, asks a clock, or speaks to anyone.
+
+    hold -> authorize -> confirm -> capture -> finish -> mail -> close            CONFIRMED
+      \\         \\          \\         \\
+       close     finish      revoke     void decides: already captured -> finish -> mail -> close
+                 void        finish                   voided -> revoke -> finish -> close
+                 close       void, close
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from services.checkout.domain import EventInfo, HistoryEntry, Order
+from services.common.money import Money
+from services.common.seats import HeldSeat
+from services.common.states import OrderState, PaymentState
+
+
+class Step(StrEnum):
+    """What `process` does next."""
+
+    HOLD = "hold"
+    BEGIN = "begin_checkout"
+    AUTHORIZE = "authorize"
+    WAIT = "wait"
+    CONFIRM = "confirm"
+    CAPTURE = "capture"
+    REVOKE = "revoke"
+    FINISH = "finish_checkout"
+    VOID = "void"
+    REFUND = "refund"
+    MAIL = "mail"
+    CLOSE = "close"
+
+
+class Result(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    DECLINED = "declined"
+    VOIDED = "voided"
+    ALREADY_CAPTURED = "already_captured"
+    UNKNOWN = "unknown"
+    TOO_LATE = "too_late"
+
+
+BACKOFF_SECONDS = (1, 2, 4, 8, 15)
+"""Pauses between attempts; the last one goes on."""
+
+PAST_TENSE = {
+    Step.HOLD: "held",
+    Step.BEGIN: "payment_begun",
+    Step.AUTHORIZE: "authorized",
+    Step.CONFIRM: "confirmed",
+    Step.CAPTURE: "captured",
+    Step.REVOKE: "revoked",
+    Step.FINISH: "finished",
+    Step.VOID: "voided",
+    Step.REFUND: "refunded",
+    Step.MAIL: "mailed",
+}
+
+CANCELLED, PAYMENT_UNAVAILABLE, HOLD_EXPIRED = "ORDER_CANCELLED", "PAYMENT_UNAVAILABLE", "HOLD_EXPIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a successful hold or begin_checkout tells."""
+
+    seats: list[HeldSeat]
+    total: Money
+    pay_until: datetime
+    event: EventInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a step ended, when, and what it told.
+
+    `reason`: of a refusal. `is_cancelled`: the buyer gave the order up meanwhile.
+    """
+
+    result: Result
+    at: datetime
+    held: Held | None = None
+    reason: str = ""
+    reference: str = ""
+    retry_after_seconds: float | None = None
+    is_cancelled: bool = False
+
+
+def next_step(order: Order) -> Step | None:
+    """Tell what to do next; None where the order is final."""
+    if order.state.is_final:
+        return None
+    if order.verdict is None:
+        return _next_forward(order)
+    if order.verdict is OrderState.CONFIRMED:
+        return _first_undone(order, Step.FINISH, Step.MAIL)
+    steps = []
+    if Step.CONFIRM in order.tried:
+        steps.append(Step.REVOKE)
+    if Step.AUTHORIZE in order.tried or Step.HOLD in order.tried or Step.BEGIN in order.tried:
+        steps.append(Step.FINISH)
+    if Step.AUTHORIZE in order.tried and order.payment not in (PaymentState.DECLINED, PaymentState.VOIDED):
+        steps.append(Step.VOID)
+    if order.is_refund_due:
+        steps.append(Step.REFUND)
+    return _first_undone(order, *steps)
+
+
+def _first_undone(order: Order, *steps: Step) -> Step:
+    return next((step for step in steps if step not in order.done), Step.CLOSE)
+
+
+def _next_forward(order: Order) -> Step:
+    if order.total is None:
+        return Step.HOLD if order.makes_hold else Step.BEGIN
+    if order.wait_seconds is not None:
+        return Step.WAIT
+    if Step.AUTHORIZE not in order.done:
+        return Step.AUTHORIZE
+    if Step.CONFIRM not in order.done:
+        return Step.CONFIRM
+    # A capture whose outcome stays unknown is decided by the void, which the provider remembers.
+    return Step.VOID if GIVEN_UP in order.done else Step.CAPTURE
+
+
+GIVEN_UP = "capture_given_up"
+
+
+def about_to(order: Order, step: Step) -> Order:
+    """Mark a step as tried; stored before the step, it tells what may have to be undone."""
+    if step in order.tried or step not in (Step.HOLD, Step.BEGIN, Step.AUTHORIZE, Step.CONFIRM, Step.CAPTURE):
+        return order
+    return replace(order, tried=[*order.tried, step])
+
+
+def resume(order: Order) -> Order:
+    """Take up an order whose `process` was cut off: nothing new is authorized or captured for it.
+
+    Before the first capture attempt everything is undone; after it, void decides.
+    """
+    order = replace(order, wait_seconds=None)
+    if order.state.is_final or order.verdict is not None:
+        return order
+    if order.is_captured_tried:
+        return replace(order, done=[*order.done, GIVEN_UP], payment=PaymentState.UNKNOWN)
+    return _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+
+
+def record(order: Order, step: Step, outcome: Outcome) -> Order:
+    """Take in how a step ended."""
+    after = RECORDERS[step](order, outcome)
+    name = PAST_TENSE.get(step)
+    is_done = outcome.result is Result.DONE and name is not None
+    if is_done and all(entry.step != name for entry in after.history):
+        after = replace(after, history=[*after.history, HistoryEntry(str(name), outcome.at)])
+    if outcome.result is Result.DONE and step not in after.done:
+        after = replace(after, done=[*after.done, step])
+    return after
+
+
+def _decide(order: Order, verdict: OrderState, reason: str) -> Order:
+    return replace(order, verdict=verdict, reason=reason, wait_seconds=None)
+
+
+def _record_hold(order: Order, outcome: Outcome) -> Order:
+    if outcome.held is not None:
+        return replace(
+            order,
+            state=OrderState.AUTHORIZING,
+            seats=outcome.held.seats,
+            seat_ids=[seat.seat_id for seat in outcome.held.seats],
+            total=outcome.held.total,
+            pay_until=outcome.held.pay_until,
+            event=outcome.held.event,
+        )
+    verdict = OrderState.EXPIRED if outcome.reason == HOLD_EXPIRED else OrderState.FAILED
+    order = _decide(order, verdict, outcome.reason)
+    # A refusal holds nothing: Buyer has given back what it tried, or never began. A doubt may hold.
+    return replace(order, tried=[]) if outcome.result is Result.REFUSED else order
+
+
+def _attempted(order: Order, outcome: Outcome) -> Order:
+    if outcome.result is Result.TOO_LATE:
+        return order
+    return replace(
+        order,
+        attempts=order.attempts + 1,
+        provider_reference=outcome.reference or order.provider_reference,
+        failed_in_a_row=order.failed_in_a_row + 1 if outcome.result is Result.UNKNOWN else 0,
+    )
+
+
+def _record_authorize(order: Order, outcome: Outcome) -> Order:
+    order = _attempted(order, outcome)
+    match outcome.result:
+        case Result.DONE:
+            order = replace(order, payment=PaymentState.AUTHORIZED)
+        case Result.DECLINED:
+            return _decide(replace(order, payment=PaymentState.DECLINED), OrderState.DECLINED, "PAYMENT_DECLINED")
+        case Result.VOIDED:
+            order = replace(order, payment=PaymentState.VOIDED)
+            return _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+        case Result.TOO_LATE:
+            reason = PAYMENT_UNAVAILABLE if order.attempts else HOLD_EXPIRED
+            return _decide(order, OrderState.EXPIRED, reason)
+        case _:
+            order = replace(order, payment=PaymentState.UNKNOWN)
+    if outcome.is_cancelled:
+        return _decide(order, OrderState.CANCELLED, CANCELLED)
+    if outcome.result is Result.DONE:
+        return order
+    return _wait_or(order, outcome, _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE))
+
+
+def _wait_or(order: Order, outcome: Outcome, given_up: Order) -> Order:
+    """Plan the next attempt, or give up where it would start after pay_until."""
+    place = min(order.failed_in_a_row, len(BACKOFF_SECONDS)) - 1
+    seconds = max(BACKOFF_SECONDS[place], outcome.retry_after_seconds or 0)
+    is_late = order.pay_until is None or outcome.at.timestamp() + seconds > order.pay_until.timestamp()
+    return given_up if is_late else replace(order, wait_seconds=seconds)
+
+
+def _record_wait(order: Order, outcome: Outcome) -> Order:
+    order = replace(order, wait_seconds=None)
+    return _decide(order, OrderState.CANCELLED, CANCELLED) if outcome.is_cancelled else order
+
+
+def _record_confirm(order: Order, outcome: Outcome) -> Order:
+    if outcome.result is Result.DONE:
+        return order
+    return _decide(order, OrderState.EXPIRED, HOLD_EXPIRED)
+
+
+def _record_capture(order: Order, outcome: Outcome) -> Order:
+    order = _attempted(order, outcome)
+    given_up = replace(order, payment=PaymentState.UNKNOWN, done=[*order.done, GIVEN_UP])
+    match outcome.result:
+        case Result.DONE:
+            return _decide(replace(order, payment=PaymentState.CAPTURED), OrderState.CONFIRMED, "")
+        case Result.DECLINED:
+            return _decide(order, OrderState.DECLINED, "PAYMENT_DECLINED")
+        case Result.VOIDED:
+            order = replace(order, payment=PaymentState.VOIDED)
+            return _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+        case Result.TOO_LATE:
+            return given_up
+        case _:
+            return _wait_or(replace(order, payment=PaymentState.UNKNOWN), outcome, given_up)
+
+
+def _record_void(order: Order, outcome: Outcome) -> Order:
+    is_captured = outcome.result is Result.ALREADY_CAPTURED
+    if order.verdict is None:
+        if is_captured:
+            history = [*order.history, HistoryEntry(PAST_TENSE[Step.CAPTURE], outcome.at)]
+            order = replace(order, payment=PaymentState.CAPTURED, history=history)
+            return _decide(order, OrderState.CONFIRMED, "")
+        return _decide(replace(order, payment=PaymentState.VOIDED), OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+    if is_captured:
+        # The seats are free already: the money goes back.
+        done = [*order.done, Step.VOID]
+        return replace(order, payment=PaymentState.CAPTURED, is_refund_due=True, done=done)
+    return replace(order, payment=PaymentState.VOIDED)
+
+
+def _record_refund(order: Order, _outcome: Outcome) -> Order:
+    return replace(order, payment=PaymentState.REFUNDED)
+
+
+def _record_close(order: Order, _outcome: Outcome) -> Order:
+    assert order.verdict is not None  # noqa: S101  next_step closes decided orders only
+    return replace(order, state=order.verdict)
+
+
+def _record_nothing(order: Order, _outcome: Outcome) -> Order:
+    return order
+
+
+RECORDERS = {
+    Step.HOLD: _record_hold,
+    Step.BEGIN: _record_hold,
+    Step.AUTHORIZE: _record_authorize,
+    Step.WAIT: _record_wait,
+    Step.CONFIRM: _record_confirm,
+    Step.CAPTURE: _record_capture,
+    Step.REVOKE: _record_nothing,
+    Step.FINISH: _record_nothing,
+    Step.VOID: _record_void,
+    Step.REFUND: _record_refund,
+    Step.MAIL: _record_nothing,
+    Step.CLOSE: _record_close,
+}

@@ -1,0 +1,269 @@
+"""A whole stack on this machine: Restate, simulators, endpoints and gateway, in one folder.
+
+`nexus up` keeps one in `.nexus`; each run of the integration tests has one of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from services.cli import keys, ports
+from services.cli.ports import Ports
+from services.cli.processes import Processes
+from services.common.code import SERVICES, code_hash
+from services.common.config import ENDPOINTS
+
+PROJECT: Final = SERVICES.parent
+START_ORDER: Final = ("restate", "payment-simulator", "mail-sink", *ENDPOINTS, "gateway")
+STOP_SECONDS: Final = {"gateway": 25.0, "ticket": 25.0, "seatmap": 25.0, "checkout": 25.0}
+"""Longer than a process drains (20 s); 10 s for the others."""
+
+READY_SECONDS: Final = 60.0
+HOST: Final = "127.0.0.1"
+
+
+class StackError(Exception):
+    """The stack cannot be started or used. The text is for the person at the terminal."""
+
+
+class LocalStack:
+    """Starts, stops and kills the processes of one home.
+
+    `overrides`: more environment variables per component ("restate" included); "*" means every component.
+    """
+
+    def __init__(
+        self, home: Path, local_ports: Ports, overrides: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        self.home = home.resolve()
+        self.ports = local_ports
+        self.overrides = dict(overrides or {})
+        self.processes = Processes(self.home)
+        self.keys = keys.ensure(self.home / "keys")
+
+    @property
+    def ingress_url(self) -> str:
+        """Where Restate takes calls."""
+        return f"http://{HOST}:{self.ports.restate_ingress_port}"
+
+    @property
+    def admin_url(self) -> str:
+        """Where Restate is administered."""
+        return f"http://{HOST}:{self.ports.restate_admin_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """The HTTP door."""
+        return f"http://{HOST}:{self.ports.http_port}"
+
+    @property
+    def grpc_address(self) -> str:
+        """The gRPC door."""
+        return f"{HOST}:{self.ports.grpc_port}"
+
+    @property
+    def payments_url(self) -> str:
+        """The payment simulator."""
+        return f"http://{HOST}:{self.ports.payments_port}"
+
+    @property
+    def mail_url(self) -> str:
+        """The mail sink's list of messages."""
+        return f"http://{HOST}:{self.ports.mail_http_port}"
+
+    def endpoint_url(self, name: str) -> str:
+        """Where an endpoint listens."""
+        return f"http://{HOST}:{getattr(self.ports, f'{name}_port')}"
+
+    def environ(self, component: str) -> dict[str, str]:
+        """Give all the environment that a component is started with."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NEXUS_", "RESTATE_"))}
+        inherited["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH", ""))))
+        own = self._restate_settings() if component == "restate" else self._settings(component)
+        return inherited | own | dict(self.overrides.get("*", {})) | dict(self.overrides.get(component, {}))
+
+    def start(self, component: str) -> bool:
+        """Start a component unless it runs as it should; wait until it is ready. False where nothing was done.
+
+        A component that runs with other settings or older code is restarted. Raises StackError.
+        """
+        argv, environ = self._argv(component), self.environ(component)
+        settings = self._settings_hash(component, argv, environ)
+        record = self.processes.record(component)
+        if record is not None and record.settings == settings:
+            return False
+        if record is not None:
+            self.stop(component)
+        for field, port in self.ports.of(component).items():
+            if port and ports.is_taken(port):
+                raise StackError(
+                    f"{component}: port {port} is taken by another program; set {ports.variable(field)} to a free port"
+                )
+        self.home.joinpath("data").mkdir(parents=True, exist_ok=True)
+        self.processes.start(component, argv, environ, settings)
+        return True
+
+    def wait_ready(self, component: str, seconds: float = READY_SECONDS) -> None:
+        """Wait until a component answers. Raises StackError with the end of its log."""
+        deadline = time.monotonic() + seconds
+        for url in self.health_urls(component):
+            while not answers(url):
+                if self.processes.record(component) is None:
+                    raise StackError(f"{component} ended right away; the end of its log:\n{self._tail(component)}")
+                if time.monotonic() > deadline:
+                    raise StackError(
+                        f"{component} did not answer {url} within {seconds:.0f} s; the end of its log:\n"
+                        f"{self._tail(component)}"
+                    )
+                time.sleep(0.05)
+
+    def start_all(self) -> list[str]:
+        """Start every component, side by side; give those that were started."""
+        started = [component for component in START_ORDER if self.start(component)]
+        for component in START_ORDER:
+            self.wait_ready(component)
+        return started
+
+    def stop(self, component: str) -> bool:
+        """Let a component drain and end. False where it did not run."""
+        return self.processes.stop(component, STOP_SECONDS.get(component, 10.0))
+
+    def stop_all(self) -> list[str]:
+        """Stop every component, the doors first; give those that ran."""
+        running = [component for component in reversed(START_ORDER) if self.processes.record(component) is not None]
+        # The gateway first: it still needs the others for the calls it is answering.
+        for group in (("gateway",), ENDPOINTS, ("mail-sink", "payment-simulator"), ("restate",)):
+            for component in group:
+                self.processes.signal(component, signal.SIGTERM)
+            for component in group:
+                self.stop(component)
+        return running
+
+    def kill(self, component: str) -> None:
+        """SIGKILL the whole process group of a component."""
+        self.processes.kill(component)
+
+    def restart(self, component: str) -> None:
+        """Start a component again, whether it runs or was killed, and wait until it is ready."""
+        self.stop(component)
+        self.start(component)
+        self.wait_ready(component)
+
+    def wipe(self) -> None:
+        """Remove all that the stack has stored. Keys and logs stay."""
+        shutil.rmtree(self.home / "data", ignore_errors=True)
+
+    def health_urls(self, component: str) -> list[str]:
+        """Where a component tells that it is alive."""
+        if component == "restate":
+            return [f"{self.ingress_url}/restate/health", f"{self.admin_url}/health"]
+        if component in ENDPOINTS:
+            return [f"{self.endpoint_url(component)}/health"]
+        return {
+            "gateway": [f"{self.gateway_url}/livez"],
+            "payment-simulator": [f"{self.payments_url}/health"],
+            "mail-sink": [f"{self.mail_url}/health"],
+        }[component]
+
+    def _argv(self, component: str) -> list[str]:
+        if component == "restate":
+            return [restate_server(self.home)]
+        return [sys.executable, "-m", "services.cli", "run", component]
+
+    def _restate_settings(self) -> dict[str, str]:
+        return {
+            "RESTATE_CLUSTER_NAME": "nexus-local",
+            "RESTATE_NODE_NAME": "local",
+            "RESTATE_BASE_DIR": str(self.home / "data" / "restate"),
+            "RESTATE_BIND_ADDRESS": f"{HOST}:{self.ports.restate_node_port}",
+            "RESTATE_ADVERTISED_ADDRESS": f"http://{HOST}:{self.ports.restate_node_port}",
+            "RESTATE_INGRESS__BIND_ADDRESS": f"{HOST}:{self.ports.restate_ingress_port}",
+            "RESTATE_ADMIN__BIND_ADDRESS": f"{HOST}:{self.ports.restate_admin_port}",
+            "RESTATE_DEFAULT_NUM_PARTITIONS": "4",
+            "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "256MB",
+            "RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE": str(self.keys.identity_pem),
+            "RESTATE_DISABLE_TELEMETRY": "true",
+            "RESTATE_LOG_DISABLE_ANSI_CODES": "true",
+        }
+
+    def _settings(self, component: str) -> dict[str, str]:
+        own = {
+            "payment-simulator": {
+                "NEXUS_PORT": str(self.ports.payments_port),
+                "NEXUS_LEDGER": str(self.home / "data" / "ledger.jsonl"),
+            },
+            "mail-sink": {
+                "NEXUS_PORT": str(self.ports.mail_http_port),
+                "NEXUS_SMTP_PORT": str(self.ports.mail_port),
+            },
+            "gateway": {
+                "NEXUS_HTTP_PORT": str(self.ports.http_port),
+                "NEXUS_GRPC_PORT": str(self.ports.grpc_port),
+                "NEXUS_METRICS_PORT": str(self.ports.gateway_metrics_port),
+                "NEXUS_INGRESS_URL": self.ingress_url,
+                "NEXUS_SEAL_KEYS": self.keys.seal_keys,
+                "NEXUS_SUBJECT_KEY": self.keys.subject_key,
+                "NEXUS_AUTH_PUBLIC_KEY": str(self.keys.auth_public_pem),
+            },
+        }.get(component)
+        if own is None:
+            own = {
+                "NEXUS_PORT": str(getattr(self.ports, f"{component}_port")),
+                "NEXUS_METRICS_PORT": str(getattr(self.ports, f"{component}_metrics_port")),
+                "NEXUS_IDENTITY_KEYS": self.keys.identity_public,
+            }
+        if component == "checkout":
+            own |= {
+                "NEXUS_PAYMENTS_URL": self.payments_url,
+                "NEXUS_MAIL_HOST": HOST,
+                "NEXUS_MAIL_PORT": str(self.ports.mail_port),
+                "NEXUS_SEAL_KEYS": self.keys.seal_keys,
+            }
+        return {"NEXUS_HOST": HOST} | own
+
+    def _settings_hash(self, component: str, argv: list[str], environ: Mapping[str, str]) -> str:
+        ours = {name: value for name, value in environ.items() if name.startswith(("NEXUS_", "RESTATE_"))}
+        folder = {"payment-simulator": PROJECT / "simulators", "mail-sink": PROJECT / "simulators"}.get(component)
+        code = "" if component == "restate" else code_hash(folder or SERVICES / component)
+        return hashlib.sha256(json.dumps([argv, ours, code], sort_keys=True).encode()).hexdigest()
+
+    def _tail(self, component: str) -> str:
+        return f"{self.processes.tail(component)}\n(all of it: {self.processes.log_file(component)})"
+
+
+def restate_server(home: Path) -> str:
+    """Find the restate-server binary: RESTATE_SERVER, the home's or the project's own, or the PATH's."""
+    named = os.environ.get("RESTATE_SERVER", "")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise StackError(f"RESTATE_SERVER names {named}, which is not an executable file")
+        return found
+    for folder in (home, PROJECT / ".nexus"):
+        # Not node_modules/.bin: that is a script which would stand between us and the server's signals.
+        for binary in folder.glob("restate/node_modules/@restatedev/restate-server-*/bin/restate-server"):
+            return str(binary)
+    found = shutil.which("restate-server")
+    if found is None:
+        raise StackError("restate-server is missing: run `make setup`, or let RESTATE_SERVER name the binary")
+    return found
+
+
+def answers(url: str) -> bool:
+    """Tell whether a GET is answered with a status below 400."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - only addresses made above
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,74 @@
+"""The ports of a local stack, all on loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+import msgspec
+
+from services.common.config import Port, load
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """One port per door. Each is moved by a variable: `ticket_port` by NEXUS_TICKET_PORT."""
+
+    restate_ingress_port: Port = 8080
+    restate_admin_port: Port = 9070
+    restate_node_port: Port = 5122
+    payments_port: Port = 8901
+    mail_port: Port = 2525
+    mail_http_port: Port = 8902
+    ticket_port: Port = 9081
+    seatmap_port: Port = 9082
+    checkout_port: Port = 9083
+    ticket_metrics_port: Port = 9181
+    seatmap_metrics_port: Port = 9182
+    checkout_metrics_port: Port = 9183
+    gateway_metrics_port: Port = 9184
+    grpc_port: Port = 50051
+    http_port: Port = 8000
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Ports:
+        """Take the ports from the environment. Raises ConfigError."""
+        return load(cls, environ)
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Choose ports that nobody listens on now."""
+        with ExitStack() as stack:
+            # All open at once, so that none is given twice.
+            sockets = [stack.enter_context(socket.socket()) for _ in cls.__struct_fields__]
+            for opened in sockets:
+                opened.bind(("127.0.0.1", 0))
+            numbers = [opened.getsockname()[1] for opened in sockets]
+        return cls(**dict(zip(cls.__struct_fields__, numbers, strict=True)))
+
+    def of(self, component: str) -> dict[str, int]:
+        """Give the ports that a component listens on, by field name."""
+        names = {
+            "restate": ("restate_ingress_port", "restate_admin_port", "restate_node_port"),
+            "payment-simulator": ("payments_port",),
+            "mail-sink": ("mail_port", "mail_http_port"),
+            "gateway": ("http_port", "grpc_port", "gateway_metrics_port"),
+        }.get(component, (f"{component}_port", f"{component}_metrics_port"))
+        return {name: getattr(self, name) for name in names}
+
+
+def variable(field: str) -> str:
+    """Name the environment variable that moves a port."""
+    return f"NEXUS_{field.upper()}"
+
+
+def is_taken(port: int) -> bool:
+    """Tell whether somebody listens on the port of 127.0.0.1."""
+    with socket.socket() as probe:
+        # As servers do: a closed connection's remains do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,264 @@
+"""Runs an endpoint: services behind identity keys, on granian or hypercorn, drained on SIGTERM.
+
+An endpoint is a module (`services.<name>.app`) with `SERVICES`, a list of Restate definitions, and
+optionally `async def startup()` and `async def shutdown()`, which run in the process that serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import importlib.util
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+import prometheus_client
+import restate
+import structlog
+import uvloop
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP2Settings
+from granian.log import LogLevels
+from granian.server import Server as Granian
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config as HypercornConfig
+from restate.extensions import current_context
+from restate.server import install_shutdown_hook
+from restate.server_context import restate_context_is_replaying
+from structlog.typing import EventDict, WrappedLogger
+
+from services.common import code, log
+from services.common.config import DEFAULT_PORTS, EndpointSettings, load_or_exit, refuse_start
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+DRAIN_SECONDS: Final = 20
+"""Longer than the longest step (15 s), shorter than a pod's grace period. Source: FACTS.md."""
+
+MANY: Final = 100_000
+"""No limit in practice: Restate multiplexes everything over few connections."""
+
+LONG_SECONDS: Final = 24 * 3600
+PUBLIC_KEY_PREFIX: Final = "publickeyv1_"
+
+IN_FLIGHT = prometheus_client.Gauge("nexus_invocations_in_flight", "Invocation attempts being served now.")
+ATTEMPTS = prometheus_client.Counter("nexus_invocation_attempts", "Invocation attempts begun.", ["service", "handler"])
+SECONDS = prometheus_client.Histogram(
+    "nexus_invocation_attempt_seconds",
+    "How long an attempt was connected, waits included.",
+    ["service", "handler"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
+)
+
+logger = structlog.get_logger()
+
+
+def run(component: str, module: str, environ: Mapping[str, str] | None = None) -> None:
+    """Serve the endpoint until SIGTERM, and then until no step is in flight (at most 20 s).
+
+    Exits with code 2 and one sentence where a setting is missing, above all the identity keys.
+    """
+    port, metrics_port = DEFAULT_PORTS.get(component, (0, 0))
+    defaults = {"port": port, "metrics_port": metrics_port}
+    settings = load_or_exit(EndpointSettings, os.environ if environ is None else environ, defaults)
+    check_identity(settings.identity_keys)
+    # Hashed before the code is imported: a file changed in between gives an old hash, which is noticed.
+    version = code.code_hash(folder_of(module))
+    make = functools.partial(build, component, module, version, settings)
+    if settings.server == "hypercorn":
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run_hypercorn(make(), settings))
+    else:
+        _run_granian(make, settings)
+
+
+def check_identity(identity_keys: tuple[str, ...]) -> None:
+    """End the process where an endpoint would accept calls from anyone."""
+    # The SDK takes an empty list for "accept everything". Source: FACTS.md, Identity keys.
+    if not identity_keys:
+        refuse_start(
+            f"NEXUS_IDENTITY_KEYS is required: comma-separated {PUBLIC_KEY_PREFIX}... keys of Restate; "
+            "without one the endpoint would obey anybody"
+        )
+    for identity_key in identity_keys:
+        if not identity_key.startswith(PUBLIC_KEY_PREFIX):
+            refuse_start(f"NEXUS_IDENTITY_KEYS: expected keys that begin with {PUBLIC_KEY_PREFIX}")
+    try:
+        restate.app(services=[], identity_keys=list(identity_keys))
+    except ValueError:
+        refuse_start("NEXUS_IDENTITY_KEYS: a key is not the base58 form of an Ed25519 public key")
+
+
+def folder_of(module: str) -> Path:
+    """Find the folder of an endpoint's module without importing the module itself."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        refuse_start(f"there is no module {module}")
+    return Path(spec.origin).resolve().parent
+
+
+def build(component: str, module: str, version: str, settings: EndpointSettings) -> App:
+    """Make the ASGI app, in the process that serves it."""
+    log.configure(component, settings.log_level, processors=[drop_replayed, add_invocation])
+    endpoint = importlib.import_module(module)
+    app = restate.app(services=endpoint.SERVICES, identity_keys=list(settings.identity_keys))
+    return Endpoint(app, version, settings, endpoint)
+
+
+class Endpoint:
+    """Restate's ASGI app with a lifespan, the code's hash on `/health`, numbers, and a drain that ends."""
+
+    def __init__(self, app: Any, version: str, settings: EndpointSettings, module: Any) -> None:
+        self.app = app
+        self.version = version
+        self.settings = settings
+        self.module = module
+        self.known = {definition.name: definition.handlers for definition in module.SERVICES}
+        self.is_draining = False
+        self.in_flight = 0
+        self.on_drained: Callable[[], None] = functools.partial(os.kill, os.getpid(), signal.SIGINT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's lifespan or one request."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        path: str = scope.get("path", "")
+        if path.endswith("/health"):
+            await self._answer(send, 503 if self.is_draining else 200)
+        elif self.is_draining:
+            # Restate tries again, at another process or at the next one here.
+            await self._answer(send, 503)
+        else:
+            await self._serve(path, scope, receive, send)
+
+    async def _serve(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = path.rsplit("/", 3)
+        service = parts[-2] if len(parts) == 4 and parts[1] == "invoke" else ""  # noqa: PLR2004 - .../invoke/service/handler
+        handler = parts[-1] if service else "discover"
+        # Only what exists becomes a label: anybody may ask for other paths.
+        labels = (service, handler) if handler in self.known.get(service, ()) else ("", "")
+        ATTEMPTS.labels(*labels).inc()
+        self.in_flight += 1
+        IN_FLIGHT.inc()
+        begun = time.monotonic()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            SECONDS.labels(*labels).observe(time.monotonic() - begun)
+            IN_FLIGHT.dec()
+            self.in_flight -= 1
+            if self.is_draining and self.in_flight == 0:
+                self.on_drained()
+
+    def drain(self) -> None:
+        """Take nothing new; end once nothing is in flight."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        logger.info("draining", in_flight=self.in_flight)
+        if self.in_flight == 0:
+            self.on_drained()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._start()
+        except Exception as error:
+            logger.exception("startup failed")
+            # Without this the servers would go on without a lifespan.
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if hasattr(self.module, "shutdown"):
+            await self.module.shutdown()
+        logger.info("stopped")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        if self.settings.metrics_port:
+            # In the process that serves: with granian that is not the one that was started.
+            prometheus_client.start_http_server(self.settings.metrics_port, self.settings.host)
+        if hasattr(self.module, "startup"):
+            await self.module.startup()
+        # Beside the SDK's own hook, which makes waiting invocations suspend.
+        install_shutdown_hook(asyncio.get_running_loop(), self.drain, signal.SIGTERM)
+        logger.info("serving", port=self.settings.port, code=self.version, server=self.settings.server)
+
+    async def _answer(self, send: Send, status: int) -> None:
+        headers = [(b"content-type", b"application/json"), (code.HEADER.encode(), self.version.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        body = b'{"status":"ok"}' if status == 200 else b'{"status":"draining"}'  # noqa: PLR2004
+        await send({"type": "http.response.body", "body": body})
+
+
+def drop_replayed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Stay silent while an invocation repeats what it has logged already."""
+    if restate_context_is_replaying.get():
+        raise structlog.DropEvent
+    return event
+
+
+def add_invocation(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add invocation id and object key, and the order id where the object is an order."""
+    try:
+        context = current_context()
+    except LookupError:
+        return event
+    if context is None:
+        return event
+    event["invocation_id"] = context.request().id
+    handler = getattr(context, "handler", None)
+    if handler is not None:
+        event["handler"] = f"{handler.service_tag.name}/{handler.name}"
+        if handler.service_tag.kind == "object":
+            key = context.key()  # type: ignore[attr-defined]
+            event.setdefault("order_id" if handler.service_tag.name == "Checkout" else "key", key)
+    return event
+
+
+def _run_granian(make: Callable[[], App], settings: EndpointSettings) -> None:
+    server = Granian(
+        "",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=1,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto,
+        http2_settings=HTTP2Settings(max_concurrent_streams=MANY),
+        websockets=False,
+        backlog=1024,
+        backpressure=MANY,
+        log_access=False,
+        log_level=LogLevels.warning,
+        workers_kill_timeout=DRAIN_SECONDS,
+    )
+    server.serve(target_loader=make, wrap_loader=False)
+
+
+async def _run_hypercorn(app: App, settings: EndpointSettings) -> None:
+    config = HypercornConfig()
+    config.bind = [f"{settings.host}:{settings.port}"]
+    config.graceful_timeout = DRAIN_SECONDS
+    config.h2_max_concurrent_streams = MANY
+    config.keep_alive_timeout = LONG_SECONDS
+    config.keep_alive_max_requests = 10**9
+    config.accesslog = None
+    config.loglevel = "WARNING"
+    stop = asyncio.Event()
+    # hypercorn's own SIGTERM handler would be replaced by the SDK's. Source: FACTS.md.
+    loop = asyncio.get_running_loop()
+    install_shutdown_hook(loop, stop.set, signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    await hypercorn_serve(app, config, shutdown_trigger=stop.wait)

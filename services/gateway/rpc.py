@@ -1,0 +1,186 @@
+"""The gRPC door: generic handlers made from the routes, reflection and health. No generated stubs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.common.errors import DeadlineExceededError, InvalidRequestError, NexusError
+from services.gateway import metrics
+from services.gateway.admission import IDEMPOTENCY_KEY, Admission
+from services.gateway.auth import Authenticator, Credentials
+from services.gateway.calls import Call, Gateway
+from services.gateway.ingress import MAX_SECONDS
+from services.gateway.routes import Route
+from services.gateway.status import STATUS_DETAILS, grpc_code, grpc_details, message_of, opaque
+from services.gateway.validate import words_for_size
+
+MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024 + 64 * 1024
+MAX_SEND_BYTES: Final = 4 * 1024 * 1024
+MAX_METADATA_BYTES: Final = 16 * 1024
+MAX_STREAMS: Final = 1000
+
+_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
+    ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+    ("grpc.max_send_message_length", MAX_SEND_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
+    # Otherwise a second gateway would silently share the port.
+    ("grpc.so_reuseport", 0),
+    # Watchers' connections are kept alive by their clients' pings.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+
+Context = grpc.aio.ServicerContext[bytes, Message]
+
+
+class RpcDoor:
+    """Serves every route over gRPC."""
+
+    def __init__(
+        self, routes: Mapping[str, Route], gateway: Gateway, admission: Admission, authenticator: Authenticator
+    ) -> None:
+        self._routes = routes
+        self._gateway = gateway
+        self._admission = admission
+        self._authenticator = authenticator
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        services = sorted({name[1:].split("/")[0] for name in routes})
+        self._services = ["", *services]
+        self._server.add_generic_rpc_handlers((_Handlers({name: self._handler(routes[name]) for name in routes}),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        shown = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(shown, self._server)
+
+    async def start(self, address: str) -> int:
+        """Listen, and say SERVING. Gives the port. Raises RuntimeError where the address is taken."""
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        for service in self._services:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def say_not_serving(self) -> None:
+        """Let balancers look elsewhere; calls are still taken."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no more calls, let those in flight finish, end what is left after `grace_seconds`."""
+        await self._server.stop(grace_seconds)
+
+    def _handler(self, route: Route) -> grpc.RpcMethodHandler[bytes, Message]:
+        # Bytes go in as they are, so that what cannot be parsed is refused in our own words.
+        if route.is_stream:
+
+            async def stream(data: bytes, context: Context) -> AsyncIterator[Message]:
+                with metrics.rpc(route) as outcome, metrics.STREAMS.labels("grpc").track_inprogress():
+                    try:
+                        call = await self._open(route, data, context)
+                        async for message in self._gateway.stream(call):
+                            yield message
+                        outcome.answered()
+                    except _FAULTS as fault:
+                        await _abort(context, opaque(fault), outcome)
+
+            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=_serialize)
+
+        async def unary(data: bytes, context: Context) -> Message:
+            with metrics.rpc(route) as outcome:
+                try:
+                    call = await self._open(route, data, context)
+                    response = await self._gateway.unary(call)
+                    outcome.answered()
+                except _FAULTS as fault:
+                    await _abort(context, opaque(fault), outcome)
+                    raise  # Never reached: abort raises.
+                return response
+
+        return grpc.unary_unary_rpc_method_handler(unary, response_serializer=_serialize)
+
+    async def _open(self, route: Route, data: bytes, context: Context) -> Call:
+        if len(data) > route.max_bytes:
+            raise InvalidRequestError(words_for_size(route.max_bytes))
+        metadata = _texts(context.invocation_metadata() or ())
+        caller = await self._authenticator.caller(
+            Credentials(
+                metadata.get("authorization", []),
+                metadata.get("x-api-key", []),
+                metadata.get("x-nexus-subject", []),
+                metadata.get("x-nexus-roles", []),
+            )
+        )
+
+        deadline = _deadline(context)
+        request = await self._gateway.heavy.run(len(data), lambda: _parse(route, data))
+        call = self._admission.open(
+            route,
+            request,
+            caller,
+            idempotency_keys=metadata.get(IDEMPOTENCY_KEY, []),
+            deadline=deadline,
+            traceparent=metadata.get("traceparent", [""])[0],
+        )
+        if call.made_id:
+            # Before anything is waited for: a client that loses the answer has the id.
+            await context.send_initial_metadata(((route.made_id_header, call.made_id),))
+        await self._gateway.heavy.run(len(data), lambda: self._admission.check(call))
+        return call
+
+
+_FAULTS = (NexusError, ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError)
+"""Refusals, and what a fault of ours may raise; cancellation is none of them."""
+
+
+class _Handlers(grpc.GenericRpcHandler[bytes, Message]):
+    """Finds the handler of a method by its full name."""
+
+    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[bytes, Message]]) -> None:
+        self._handlers = handlers
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, Message] | None:
+        """Give the handler, None for a method that is not ours."""
+        return self._handlers.get(handler_call_details.method)
+
+
+def _texts(metadata: Sequence[tuple[str, str | bytes]]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for name, value in metadata:
+        if isinstance(value, str):
+            texts.setdefault(name, []).append(value)
+    return texts
+
+
+def _parse(route: Route, data: bytes) -> Message:
+    try:
+        return route.request_class.FromString(data)
+    except DecodeError as error:
+        raise InvalidRequestError({"request": "must be a message of its type, with texts in UTF-8"}) from error
+
+
+def _deadline(context: Context) -> float | None:
+    left = context.time_remaining()
+    if left is None or left > MAX_SECONDS:
+        return None
+    if left <= 0:
+        raise DeadlineExceededError("the deadline has passed")
+    return asyncio.get_running_loop().time() + left
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+async def _abort(context: Context, error: NexusError, outcome: metrics.RpcOutcome) -> None:
+    outcome.refused(error)
+    trailers = ((STATUS_DETAILS, grpc_details(error)),)
+    await context.abort(grpc_code(error), message_of(error), trailers)

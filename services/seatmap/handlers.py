@@ -1,0 +1,107 @@
+"""SeatMap: the virtual object of one section, key `event:section`. A view; it decides nothing.
+
+State, lazily loaded: `section` (Section), `seats:{chunk}` (list of MapSeat), `status:{chunk}` (Chunk),
+`log:{page}` (list of SectionChange).
+"""
+
+from __future__ import annotations
+
+import restate
+
+from services.common.handlers import GIVES_UP, add_ping, load, now, private, public, save
+from services.common.messages import Caller, Nothing
+from services.seatmap import domain
+from services.seatmap.domain import Chunk, Section
+from services.seatmap.messages import (
+    APPLY,
+    GET_SECTION,
+    SEED,
+    ApplyRequest,
+    GetSection,
+    MapSeat,
+    SectionChange,
+    SectionPage,
+    SeedRequest,
+)
+
+# Lazy, so that a change loads one chunk and not the whole section.
+SEAT_MAP = restate.VirtualObject("SeatMap", enable_lazy_state=True)
+add_ping(SEAT_MAP)
+
+SECTION = "section"
+MAX_CHUNKS_READ = 25
+"""Two values each: below the 60 entries that an invocation should await."""
+
+
+@private(SEAT_MAP, APPLY)
+async def apply(ctx: restate.ObjectContext, request: ApplyRequest) -> Nothing:
+    """Take a Ticket's news in."""
+    name = f"status:{domain.chunk_of(request.position)}"
+    section = await load(ctx, SECTION, Section) or Section()
+    chunk = await load(ctx, name, Chunk) or Chunk()
+    news = domain.News(request.position, request.status, request.revision, request.held_until)
+    section_after, chunk_after = domain.apply(section, chunk, news)
+    if chunk_after is not chunk:
+        save(ctx, name, chunk_after)
+    if section_after is not section:
+        save(ctx, SECTION, section_after)
+        await _log(ctx, SectionChange(section_after.revision, request.seat_id, request.status))
+    return Nothing()
+
+
+@private(SEAT_MAP, SEED)
+async def seed(ctx: restate.ObjectContext, request: SeedRequest) -> Nothing:
+    """Learn a chunk of the layout; with `forget`, forget what its Tickets told."""
+    number = domain.chunk_of(request.position)
+    chunk = await load(ctx, f"status:{number}", Chunk) or Chunk()
+    save(ctx, f"status:{number}", domain.forget(chunk) if request.forget else chunk)
+    save(ctx, f"seats:{number}", request.seats)
+    return Nothing()
+
+
+@public(SEAT_MAP, GET_SECTION, shared=True, retry=GIVES_UP)
+async def get(ctx: restate.ObjectSharedContext, request: GetSection, _caller: Caller) -> SectionPage:
+    """Show the changes after a revision, or seats in the order of the layout."""
+    section = await load(ctx, SECTION, Section) or Section()
+    if request.since is not None:
+        return await _changes(ctx, section.revision, request.since)
+    return await _seats(ctx, section.revision, request.position, request.limit)
+
+
+async def _log(ctx: restate.ObjectContext, change: SectionChange) -> None:
+    number = domain.log_page_of(change.revision)
+    page = await _load_list(ctx, f"log:{number}", SectionChange) or []
+    save(ctx, f"log:{number}", [*page, change])
+    dropped = domain.dropped_log_page(change.revision)
+    if dropped is not None:
+        ctx.clear(f"log:{dropped}")
+
+
+async def _changes(ctx: restate.ObjectSharedContext, revision: int, since: int) -> SectionPage:
+    numbers = domain.log_pages(revision, since)
+    if numbers is None:
+        return SectionPage(revision, is_gone=True)
+    pages = [await _load_list(ctx, f"log:{number}", SectionChange) or [] for number in numbers]
+    changes = [change for page in pages for change in page if since < change.revision <= revision]
+    return SectionPage(revision, changes=changes)
+
+
+async def _seats(ctx: restate.ObjectSharedContext, revision: int, position: int, limit: int) -> SectionPage:
+    at = await now(ctx)
+    first = domain.chunk_of(position)
+    count = min(MAX_CHUNKS_READ, -(-limit // domain.CHUNK_SEATS))
+    seats: list[MapSeat] = []
+    statuses = ""
+    for number in range(first, first + count):
+        part = await _load_list(ctx, f"seats:{number}", MapSeat) or []
+        if part:
+            chunk = await load(ctx, f"status:{number}", Chunk) or Chunk()
+            statuses += domain.shown(chunk, len(part), at)
+            seats += part
+        if len(part) < domain.CHUNK_SEATS:
+            return SectionPage(revision, seats, statuses)
+    return SectionPage(revision, seats, statuses, next_position=(first + count) * domain.CHUNK_SEATS)
+
+
+async def _load_list(ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, item: type) -> list | None:
+    return await load(ctx, name, list[item])  # type: ignore[valid-type]
