@@ -1,0 +1,1 @@
+"""Nexus: a booking engine for reserved seats."""

@@ -29,7 +29,7 @@ async def read(request: web.Request, body_type: type[Body]) -> Body:
     """Read a JSON body; an empty one is `{}`. Raises FieldError."""
     try:
         return msgspec.json.decode(await request.read() or b"{}", type=body_type)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FieldError(str(error)) from error
 
 

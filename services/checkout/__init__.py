@@ -1,0 +1,1 @@
+"""From hold to tickets: the services Checkout and Mailer."""

@@ -81,7 +81,7 @@ class Order:
         return CAPTURE in self.tried
 
 
-def new_order(
+def new_order(  # noqa: PLR0913  an order is what its request says
     *,
     order_id: str,
     owner: str,
@@ -145,7 +145,7 @@ def was_refused_early(order: Order) -> bool:
 
 
 def trimmed(order: Order) -> Order:
-    """What is kept of an order: of one refused early only owner, fingerprint, event, time, state, reason."""
+    """Cut an order down to what is kept; of one refused early: owner, fingerprint, event, time, state, reason."""
     if not was_refused_early(order):
         # Its purpose is over once the mail is on its way; nothing that is not needed is kept.
         return replace(order, email="", payment_method="")

@@ -32,9 +32,9 @@ from services.common.handlers import (
     public,
     save,
     send,
-    serde,
 )
 from services.common.messages import Caller, Envelope, Nothing
+from services.common.serde import serde
 
 CHECKOUT = restate.VirtualObject("Checkout")
 add_ping(CHECKOUT)
@@ -68,7 +68,7 @@ async def process(ctx: restate.ObjectContext, envelope: Envelope[CheckoutRequest
 
 
 @public(CHECKOUT, GET_ORDER, shared=True, retry=GIVES_UP)
-async def get(ctx: restate.ObjectSharedContext, request: NameOrder, caller: Caller) -> OrderView:
+async def get(ctx: restate.ObjectSharedContext, _request: NameOrder, caller: Caller) -> OrderView:
     """Show the order."""
     order = await load(ctx, STATE, Order)
     return _view(domain.require_visible(order, subject=caller.subject, is_admin=caller.is_admin))
@@ -84,7 +84,7 @@ async def peek(ctx: restate.ObjectSharedContext, envelope: Envelope[NameOrder]) 
 
 
 @public(CHECKOUT, CANCEL_ORDER, shared=True)
-async def cancel(ctx: restate.ObjectSharedContext, request: NameOrder, caller: Caller) -> OrderView:
+async def cancel(ctx: restate.ObjectSharedContext, _request: NameOrder, caller: Caller) -> OrderView:
     """Ask `process` to give the order up; it looks between the attempts."""
     order = await load(ctx, STATE, Order)
     order = domain.require_visible(order, subject=caller.subject, is_admin=caller.is_admin)

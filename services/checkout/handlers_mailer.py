@@ -28,7 +28,7 @@ async def send(ctx: restate.Context, request: MailRequest) -> Nothing:
             await mail.send(mail.render(request, address, settings().mail_from, at), settings())
         except (mail.MailAddressError, mail.MailRefusedError) as refused:
             # Refused for good; anything else is tried again, however long it takes.
-            log.error("mail refused for good", order_id=request.order_id, problem=str(refused))
+            log.exception("mail refused for good", order_id=request.order_id)
             raise restate.TerminalError("the mail was refused for good") from refused
 
     # The mail server's acceptance, once and for all replays.

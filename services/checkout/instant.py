@@ -13,6 +13,8 @@ from services.checkout.provider import Outcome, ProviderAnswer, ProviderPage, Pr
 from services.common.money import Money
 from services.common.states import PaymentState
 
+INSTANT_URL: Final = "instant:"
+
 _DONE: Final = ProviderAnswer(Outcome.DONE, "instant")
 
 

@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import aiosmtplib
 import jinja2
@@ -50,6 +50,18 @@ _TEMPLATES: Final = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+
+
+class MailSettings(Protocol):
+    """What of the process's settings concerns the sending of mail."""
+
+    @property
+    def mail_host(self) -> str:
+        """The SMTP server."""
+
+    @property
+    def mail_port(self) -> int:
+        """Its port."""
 
 
 class MailAddressError(ValueError):
@@ -97,7 +109,7 @@ def render(request: MailRequest, address: str, sender: str, at: datetime) -> Ema
     return message
 
 
-async def send(message: EmailMessage, host: str, port: int) -> None:
+async def send(message: EmailMessage, settings: MailSettings) -> None:
     """Hand a mail to the SMTP server; one attempt.
 
     Raises MailRefusedError where repeating cannot help, else MailUnavailableError. Neither quotes the
@@ -109,8 +121,8 @@ async def send(message: EmailMessage, host: str, port: int) -> None:
                 message,
                 sender=message["From"].addresses[0].addr_spec,
                 recipients=[address.addr_spec for address in message["To"].addresses],
-                hostname=host,
-                port=port,
+                hostname=settings.mail_host,
+                port=settings.mail_port,
                 timeout=SEND_SECONDS,
             )
     except aiosmtplib.SMTPRecipientsRefused as error:

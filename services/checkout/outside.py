@@ -31,12 +31,12 @@ def settings() -> OutsideSettings:
 
 @functools.cache
 def provider() -> PaymentProvider:
-    """The payment provider of this process."""
+    """Give the payment provider of this process."""
     url = settings().payments_url
     return InstantProvider() if url == INSTANT_URL else HttpProvider(url)
 
 
 @functools.cache
 def key_ring() -> KeyRing:
-    """The keys that open sealed addresses."""
+    """Give the keys that open sealed addresses."""
     return KeyRing.parse(settings().seal_keys.reveal())

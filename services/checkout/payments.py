@@ -16,14 +16,12 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from services.checkout.instant import InstantProvider
 from services.checkout.provider import Outcome, PaymentProvider, ProviderAnswer, ProviderPage, ProviderPayment
 from services.common.money import Money
 from services.common.states import PaymentState
 
 __all__ = [
     "HttpProvider",
-    "InstantProvider",
     "Outcome",
     "PaymentProvider",
     "ProviderAnswer",
@@ -49,8 +47,9 @@ class HttpProvider:
     its status says: UNKNOWN.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, attempt_seconds: float = ATTEMPT_SECONDS) -> None:
         self._base = base_url.rstrip("/")
+        self._attempt_seconds = attempt_seconds
         self._client: aiohttp.ClientSession | None = None
 
     async def authorize(
@@ -145,7 +144,7 @@ class HttpProvider:
             # connection would eat the attempt's time.
             self._client = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=self._attempt_seconds),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -229,7 +228,7 @@ def _decode(content: bytes, body_type: type[Body]) -> Body:
     """Read a body; one that makes no sense reads as one that says nothing."""
     try:
         return msgspec.json.decode(content, type=body_type)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body_type()
 
 

@@ -1,11 +1,11 @@
-"""Checkout's saga as a pure state machine: which step comes next, and what its result means.
+r"""Checkout's saga as a pure state machine: which step comes next, and what its result means.
 
 Authorize, confirm, capture. The compensation of a step follows from what was `tried`, which is stored
 before the step: seats first, then money. After a capture that succeeded the saga only goes forward.
 `handlers.py` performs the steps; nothing here waits, asks a clock, or speaks to anyone.
 
     hold -> authorize -> confirm -> capture -> finish -> mail -> close            CONFIRMED
-      \\         \\          \\         \\
+      \         \          \         \
        close     finish      revoke     void decides: already captured -> finish -> mail -> close
                  void        finish                   voided -> revoke -> finish -> close
                  close       void, close
@@ -68,7 +68,11 @@ PAST_TENSE = {
     Step.MAIL: "mailed",
 }
 
-CANCELLED, PAYMENT_UNAVAILABLE, HOLD_EXPIRED = "ORDER_CANCELLED", "PAYMENT_UNAVAILABLE", "HOLD_EXPIRED"
+GIVEN_UP, HOLD_EXPIRED = "capture_given_up", "HOLD_EXPIRED"
+TOO_LATE = (OrderState.EXPIRED, HOLD_EXPIRED)
+UNAVAILABLE = (OrderState.EXPIRED, "PAYMENT_UNAVAILABLE")
+DECLINED = (OrderState.DECLINED, "PAYMENT_DECLINED")
+CANCELLED = (OrderState.CANCELLED, "ORDER_CANCELLED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +138,6 @@ def _next_forward(order: Order) -> Step:
     return Step.VOID if GIVEN_UP in order.done else Step.CAPTURE
 
 
-GIVEN_UP = "capture_given_up"
-
-
 def about_to(order: Order, step: Step) -> Order:
     """Mark a step as tried; stored before the step, it tells what may have to be undone."""
     if step in order.tried or step not in (Step.HOLD, Step.BEGIN, Step.AUTHORIZE, Step.CONFIRM, Step.CAPTURE):
@@ -152,14 +153,17 @@ def resume(order: Order) -> Order:
     order = replace(order, wait_seconds=None)
     if order.state.is_final or order.verdict is not None:
         return order
-    if order.is_captured_tried:
-        return replace(order, done=[*order.done, GIVEN_UP], payment=PaymentState.UNKNOWN)
-    return _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+    return _give_capture_up(order) if order.is_captured_tried else _decide(order, *UNAVAILABLE)
+
+
+def _give_capture_up(order: Order) -> Order:
+    done = order.done if GIVEN_UP in order.done else [*order.done, GIVEN_UP]
+    return replace(order, done=done, payment=PaymentState.UNKNOWN)
 
 
 def record(order: Order, step: Step, outcome: Outcome) -> Order:
     """Take in how a step ended."""
-    after = RECORDERS[step](order, outcome)
+    after = RECORDERS[step](order, outcome) if step in RECORDERS else order
     name = PAST_TENSE.get(step)
     is_done = outcome.result is Result.DONE and name is not None
     if is_done and all(entry.step != name for entry in after.history):
@@ -207,20 +211,18 @@ def _record_authorize(order: Order, outcome: Outcome) -> Order:
         case Result.DONE:
             order = replace(order, payment=PaymentState.AUTHORIZED)
         case Result.DECLINED:
-            return _decide(replace(order, payment=PaymentState.DECLINED), OrderState.DECLINED, "PAYMENT_DECLINED")
+            return _decide(replace(order, payment=PaymentState.DECLINED), *DECLINED)
         case Result.VOIDED:
-            order = replace(order, payment=PaymentState.VOIDED)
-            return _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+            return _decide(replace(order, payment=PaymentState.VOIDED), *UNAVAILABLE)
         case Result.TOO_LATE:
-            reason = PAYMENT_UNAVAILABLE if order.attempts else HOLD_EXPIRED
-            return _decide(order, OrderState.EXPIRED, reason)
+            return _decide(order, *(UNAVAILABLE if order.attempts else TOO_LATE))
         case _:
             order = replace(order, payment=PaymentState.UNKNOWN)
     if outcome.is_cancelled:
-        return _decide(order, OrderState.CANCELLED, CANCELLED)
+        return _decide(order, *CANCELLED)
     if outcome.result is Result.DONE:
         return order
-    return _wait_or(order, outcome, _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE))
+    return _wait_or(order, outcome, _decide(order, *UNAVAILABLE))
 
 
 def _wait_or(order: Order, outcome: Outcome, given_up: Order) -> Order:
@@ -233,30 +235,30 @@ def _wait_or(order: Order, outcome: Outcome, given_up: Order) -> Order:
 
 def _record_wait(order: Order, outcome: Outcome) -> Order:
     order = replace(order, wait_seconds=None)
-    return _decide(order, OrderState.CANCELLED, CANCELLED) if outcome.is_cancelled else order
+    return _decide(order, *CANCELLED) if outcome.is_cancelled and not order.is_captured_tried else order
 
 
 def _record_confirm(order: Order, outcome: Outcome) -> Order:
-    if outcome.result is Result.DONE:
-        return order
-    return _decide(order, OrderState.EXPIRED, HOLD_EXPIRED)
+    if outcome.result is not Result.DONE:
+        return _decide(order, *TOO_LATE)
+    return _decide(order, *CANCELLED) if outcome.is_cancelled else order
 
 
 def _record_capture(order: Order, outcome: Outcome) -> Order:
     order = _attempted(order, outcome)
-    given_up = replace(order, payment=PaymentState.UNKNOWN, done=[*order.done, GIVEN_UP])
     match outcome.result:
         case Result.DONE:
             return _decide(replace(order, payment=PaymentState.CAPTURED), OrderState.CONFIRMED, "")
         case Result.DECLINED:
-            return _decide(order, OrderState.DECLINED, "PAYMENT_DECLINED")
+            return _decide(order, *DECLINED)
         case Result.VOIDED:
-            order = replace(order, payment=PaymentState.VOIDED)
-            return _decide(order, OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+            return _decide(replace(order, payment=PaymentState.VOIDED), *UNAVAILABLE)
         case Result.TOO_LATE:
-            return given_up
+            # Before the first attempt no money can have moved: the seats need not wait for the void.
+            is_first = order.payment is PaymentState.AUTHORIZED
+            return _decide(order, *UNAVAILABLE) if is_first else _give_capture_up(order)
         case _:
-            return _wait_or(replace(order, payment=PaymentState.UNKNOWN), outcome, given_up)
+            return _wait_or(replace(order, payment=PaymentState.UNKNOWN), outcome, _give_capture_up(order))
 
 
 def _record_void(order: Order, outcome: Outcome) -> Order:
@@ -266,25 +268,23 @@ def _record_void(order: Order, outcome: Outcome) -> Order:
             history = [*order.history, HistoryEntry(PAST_TENSE[Step.CAPTURE], outcome.at)]
             order = replace(order, payment=PaymentState.CAPTURED, history=history)
             return _decide(order, OrderState.CONFIRMED, "")
-        return _decide(replace(order, payment=PaymentState.VOIDED), OrderState.EXPIRED, PAYMENT_UNAVAILABLE)
+        return _decide(replace(order, payment=PaymentState.VOIDED), *UNAVAILABLE)
     if is_captured:
         # The seats are free already: the money goes back.
-        done = [*order.done, Step.VOID]
-        return replace(order, payment=PaymentState.CAPTURED, is_refund_due=True, done=done)
+        return replace(order, payment=PaymentState.CAPTURED, is_refund_due=True, done=[*order.done, Step.VOID])
     return replace(order, payment=PaymentState.VOIDED)
 
 
-def _record_refund(order: Order, _outcome: Outcome) -> Order:
+def _record_refund(order: Order, outcome: Outcome) -> Order:
+    if outcome.result is Result.VOIDED:
+        # The provider has given the money back by itself.
+        return replace(order, payment=PaymentState.VOIDED, is_refund_due=False)
     return replace(order, payment=PaymentState.REFUNDED)
 
 
 def _record_close(order: Order, _outcome: Outcome) -> Order:
     assert order.verdict is not None  # noqa: S101  next_step closes decided orders only
     return replace(order, state=order.verdict)
-
-
-def _record_nothing(order: Order, _outcome: Outcome) -> Order:
-    return order
 
 
 RECORDERS = {
@@ -294,10 +294,7 @@ RECORDERS = {
     Step.WAIT: _record_wait,
     Step.CONFIRM: _record_confirm,
     Step.CAPTURE: _record_capture,
-    Step.REVOKE: _record_nothing,
-    Step.FINISH: _record_nothing,
     Step.VOID: _record_void,
     Step.REFUND: _record_refund,
-    Step.MAIL: _record_nothing,
     Step.CLOSE: _record_close,
 }

@@ -19,9 +19,10 @@ from services.checkout.payments import Outcome as ProviderOutcome
 from services.checkout.payments import ProviderAnswer
 from services.checkout.saga import Held, Outcome, Result, Step
 from services.common.errors import NexusError
-from services.common.handlers import STEP_SECONDS, call, finish, now, send, serde, start
+from services.common.handlers import STEP_SECONDS, call, finish, now, send, start
 from services.common.ids import object_key
 from services.common.messages import Target
+from services.common.serde import serde
 from services.ticket.messages import (
     BEGIN_CHECKOUT,
     CONFIRM,
@@ -89,9 +90,7 @@ async def begin(ctx: restate.ObjectContext, order: Order, _cancelled: Cancelled)
     return await _hold(ctx, order, BEGIN_CHECKOUT, BeginCheckoutRequest(order.order_id, order.hold_id))
 
 
-async def _hold(
-    ctx: restate.ObjectContext, order: Order, target: Target[Any, PayableHold], request: Any
-) -> Performed:
+async def _hold(ctx: restate.ObjectContext, order: Order, target: Target[Any, PayableHold], request: Any) -> Performed:
     try:
         paid = await call(ctx, target, _buyer(order), request)
     except NexusError as refusal:
@@ -167,9 +166,7 @@ async def finish_checkout(ctx: restate.ObjectContext, order: Order, _cancelled: 
     """Let Buyer end the hold, free the seats of an order that failed, and record the order."""
     if order.verdict is None:
         raise ValueError("an order without a verdict cannot be finished")
-    request = FinishCheckoutRequest(
-        order.order_id, order.hold_id, order.seat_ids, order.verdict, order.created_at
-    )
+    request = FinishCheckoutRequest(order.order_id, order.hold_id, order.seat_ids, order.verdict, order.created_at)
     # Buyer alone ends a hold; awaited, so that the buyer's list shows what the answer says.
     await call(ctx, FINISH_CHECKOUT, _buyer(order), request)
     return Performed(Outcome(Result.DONE, await now(ctx)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from services.cli import keys, ports
+from services.cli.keys import Keys
 from services.cli.ports import Ports
 from services.cli.processes import Processes
 from services.common.code import SERVICES, code_hash
@@ -50,7 +52,11 @@ class LocalStack:
         self.ports = local_ports
         self.overrides = dict(overrides or {})
         self.processes = Processes(self.home)
-        self.keys = keys.ensure(self.home / "keys")
+
+    @functools.cached_property
+    def keys(self) -> Keys:
+        """The keys of the home; made when they are first needed."""
+        return keys.ensure(self.home / "keys")
 
     @property
     def ingress_url(self) -> str:
@@ -114,10 +120,13 @@ class LocalStack:
         self.processes.start(component, argv, environ, settings)
         return True
 
-    def wait_ready(self, component: str, seconds: float = READY_SECONDS) -> None:
-        """Wait until a component answers. Raises StackError with the end of its log."""
+    def wait_ready(self, component: str, seconds: float = READY_SECONDS, *, ready: bool = False) -> None:
+        """Wait until a component answers; with `ready`, the gateway until it also reaches what it needs.
+
+        Raises StackError with the end of its log.
+        """
         deadline = time.monotonic() + seconds
-        for url in self.health_urls(component):
+        for url in [f"{self.gateway_url}/readyz"] if ready else self.health_urls(component):
             while not answers(url):
                 if self.processes.record(component) is None:
                     raise StackError(f"{component} ended right away; the end of its log:\n{self._tail(component)}")

@@ -7,7 +7,6 @@ was given up or killed, and its effect is in doubt.
 
 from __future__ import annotations
 
-import functools
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,10 +15,10 @@ from typing import Any, TypeVar
 import msgspec
 import restate
 from restate.context import RestateDurableCallFuture
-from restate.serde import Serde
 
 from services.common.errors import NexusError, by_reason
-from services.common.messages import Caller, Envelope, Nothing, Reply, Target
+from services.common.messages import Envelope, Reply, Target
+from services.common.serde import serde
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -64,28 +63,6 @@ KEPT_FOR_OPERATORS = timedelta(hours=1)
 
 STEP_SECONDS = 15
 """Longest that one step may wait for the world outside. Source: FACTS.md, restate#5196."""
-
-
-class JsonSerde(Serde[Any]):
-    """JSON of any msgspec type. Numbers may also come as strings, as proto3 JSON writes int64."""
-
-    def __init__(self, type_: Any) -> None:
-        self.encoder = msgspec.json.Encoder()
-        self.decoder = msgspec.json.Decoder(type_, strict=False)
-
-    def serialize(self, obj: Any) -> bytes:
-        """Encode a value; None is the empty body."""
-        return b"" if obj is None else self.encoder.encode(obj)
-
-    def deserialize(self, buf: bytes) -> Any:
-        """Decode a body; an empty one is `{}`."""
-        return self.decoder.decode(buf or b"{}")
-
-
-@functools.cache
-def serde(type_: Any) -> JsonSerde:
-    """The serde of a type, made once."""
-    return JsonSerde(type_)
 
 
 def terminal(error: NexusError, fingerprint: str = "") -> restate.TerminalError:
@@ -252,9 +229,7 @@ async def finish(target: Target[Request, Response], future: RestateDurableCallFu
     return answer
 
 
-async def call(
-    ctx: restate.Context, target: Target[Request, Response], key: str | None, request: Request
-) -> Response:
+async def call(ctx: restate.Context, target: Target[Request, Response], key: str | None, request: Request) -> Response:
     """Call a handler and wait. Raises the callee's NexusError, or TerminalError in doubt."""
     return await finish(target, start(ctx, target, key, request))
 
@@ -271,9 +246,7 @@ def send(
     ctx.generic_send(target.service, target.handler, body, key=key, send_delay=delay)
 
 
-async def load(
-    ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, type_: type[State]
-) -> State | None:
+async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, type_: type[State]) -> State | None:
     """Read a value of the object's state; None where there is none."""
     found: State | None = await ctx.get(name, serde=serde(type_))
     return found
@@ -282,30 +255,3 @@ async def load(
 def save(ctx: restate.ObjectContext, name: str, value: object) -> None:
     """Write a value of the object's state."""
     ctx.set(name, value, serde=serde(type(value)))
-
-
-__all__ = [
-    "GIVES_UP",
-    "KEPT_FOR_CLIENTS",
-    "NEVER_GIVES_UP",
-    "PATIENT",
-    "STEP_SECONDS",
-    "Caller",
-    "JsonSerde",
-    "Nothing",
-    "add_ping",
-    "call",
-    "finish",
-    "load",
-    "Moment",
-    "moment",
-    "now",
-    "private",
-    "public",
-    "refusal",
-    "save",
-    "send",
-    "serde",
-    "start",
-    "terminal",
-]

@@ -1,0 +1,1 @@
+"""GRPC and HTTP doors in front of Restate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -16,19 +17,21 @@ from services.common.errors import InvalidRequestError
 from services.gateway.routes import Route
 
 MAX_PARAMETERS = 50
+MAX_PATH = 200
 MAX_NAME = 100
 """Characters of a client's name that an error repeats."""
 
 BODY = "body"
 
-_FAILED = re.compile(r"Failed to parse (?:type )?([\w.\[\]]+) field")
+_FAILED = re.compile(r"(?:Failed to parse \w+ field: )+")
+_FIELD = re.compile(r"parse (\w+) field")
 _UNKNOWN = re.compile(r'has no field named "([^"]*)"')
 _BOOLEANS = {"true": True, "false": False}
 
 Json = dict[str, Any]
 
 
-class _Strange(ValueError):
+class _StrangeJsonError(ValueError):
     """JSON that is read differently by different parsers."""
 
 
@@ -39,12 +42,12 @@ def read_json(content: bytes) -> Json:
     """
     if not content:
         return {}
+    if content.startswith(codecs.BOM_UTF8):
+        raise InvalidRequestError({BODY: "no byte order mark"})
     try:
         text = content.decode()
-        if text.startswith("\ufeff"):
-            raise _Strange("no byte order mark")
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except _Strange as error:
+    except _StrangeJsonError as error:
         raise InvalidRequestError({BODY: str(error)}) from error
     except UnicodeDecodeError as error:
         raise InvalidRequestError({BODY: "must be UTF-8"}) from error
@@ -58,14 +61,14 @@ def read_json(content: bytes) -> Json:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Strange("no name twice in an object")
-    return found
+    # proto3 JSON reads seat_ids and seatIds as the same field.
+    if len({name.replace("_", "").lower() for name, _ in pairs}) != len(pairs):
+        raise _StrangeJsonError("no name twice in an object")
+    return dict(pairs)
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _Strange(f"{name} is no JSON number")
+    raise _StrangeJsonError(f"{name} is no JSON number")
 
 
 def to_message(route: Route, fields: Json, body: Json, path_values: list[str]) -> Message:
@@ -77,7 +80,7 @@ def to_message(route: Route, fields: Json, body: Json, path_values: list[str]) -
     target: Message = request
     if route.body and route.body != "*":
         target = getattr(request, route.body)
-        target.SetInParent()  # type: ignore[attr-defined]
+        target.SetInParent()
     _parse(body, target, f"{route.body}." if target is not request else "")
     if fields:
         _parse(fields, request, "")
@@ -97,20 +100,23 @@ def _parse(fields: Json, target: Message, above: str) -> None:
     try:
         json_format.ParseDict(fields, target)
     except json_format.ParseError as error:
-        raise InvalidRequestError(_words(str(error), above)) from error
+        raise InvalidRequestError(_words(str(error), target, above)) from error
     except (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
         raise InvalidRequestError({above.rstrip(".") or BODY: "has a value of the wrong type or form"}) from error
 
 
-def _words(text: str, above: str) -> dict[str, str]:
-    """Name the field that json_format could not read, without the value that its text holds."""
+def _words(text: str, target: Message, above: str) -> dict[str, str]:
+    """Name the field that json_format could not read, without the value that its text may hold."""
     unknown = _UNKNOWN.search(text)
-    failed = [name for name in _FAILED.findall(text) if name]
-    if unknown:
-        return {above + unknown[1][:MAX_NAME]: "there is no such field"}
-    if failed:
-        return {above + failed[-1][:MAX_NAME]: "has a value of the wrong type or form"}
-    return {above.rstrip(".") or BODY: "has a value of the wrong type or form"}
+    place = re.search(rf'\bat "?{target.DESCRIPTOR.name}((?:\.\w+(?:\[\d+\])?)*)', text)
+    steps = _FAILED.match(text)
+    path = ".".join(_FIELD.findall(steps[0])) if steps else ""
+    if place is not None and place[1]:
+        path = place[1][1:]
+    if unknown is not None:
+        within = f"{place[1][1:]}." if place is not None and place[1] else ""
+        return {f"{above}{within}{unknown[1][:MAX_NAME]}": "there is no such field"}
+    return {(above + path).rstrip(".")[:MAX_PATH] or BODY: "has a value of the wrong type or form"}
 
 
 def read_query(query: bytes, route: Route) -> Json:
@@ -136,7 +142,7 @@ def read_query(query: bytes, route: Route) -> Json:
     return fields
 
 
-def _put(fields: Json, message: Descriptor, name: str, text: str) -> None:
+def _put(fields: Json, message: Any, name: str, text: str) -> None:
     *parents, last = name.split(".")
     for parent in parents:
         inner = message.fields_by_name.get(parent)

@@ -6,7 +6,7 @@ Doors parse and print; this decides where a call goes, from its Route alone. No 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -133,7 +133,7 @@ class Gateway:
                 error.details[route.made_id.name] = call.made_id
             raise
 
-    async def stream(self, call: Call) -> AsyncIterator[Message]:
+    async def stream(self, call: Call) -> AsyncGenerator[Message, None]:
         """Make a call that has many answers. Raises NexusError; UnavailableError when the gateway stops."""
         if call.route.kind == options_pb2.ROUTE_KIND_COMPOSED:
             source = cast("AsyncIterator[Message]", self._composed[call.route.name](self, call))
@@ -243,11 +243,9 @@ class Gateway:
                     pass  # The call itself will tell.
             return self._response(call.route, await process)
         finally:
-            if not process.done():
-                process.cancel()
-                await asyncio.wait({process})
-            elif not process.cancelled():
-                process.exception()  # Looked at, so that asyncio does not report it where the peek's refusal won.
+            # Where the peek's refusal wins, nobody takes the call's own answer.
+            process.cancel()
+            await asyncio.gather(process, return_exceptions=True)
 
     async def _submit(self, call: Call) -> Message:
         """Hand the call over without waiting for it, and show what there is of it."""
@@ -265,22 +263,22 @@ class Gateway:
         )
         is_repeat = decode(accepted).get("status") == "PreviouslyAccepted"
         try:
-            return self._response(route, await self._peek(call))
-        except NotFoundError:
-            # Not begun yet. Of a repeat it cannot be told whether it is the same request: look once more.
-            if is_repeat:
+            shown = await self._shown(call)
+            if shown is None and is_repeat:
+                # Not begun yet, so it cannot be told whether it is the same request: look once more.
                 await asyncio.sleep(PEEK_AFTER_SECONDS)
-                return await self._peek_or_first(call)
+                shown = await self._shown(call)
         except (UnavailableError, DeadlineExceededError):
             if is_repeat:
                 raise
-        return first_answer(call.request, call.route.response_class)
+            shown = None
+        return shown or first_answer(call.request, route.response_class)
 
-    async def _peek_or_first(self, call: Call) -> Message:
+    async def _shown(self, call: Call) -> Message | None:
         try:
             return self._response(call.route, await self._peek(call))
         except NotFoundError:
-            return first_answer(call.request, call.route.response_class)
+            return None
 
     async def _poll(self, call: Call) -> AsyncIterator[Message]:
         route, last, pause = call.route, None, POLL_SECONDS[0]

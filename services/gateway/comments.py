@@ -28,10 +28,7 @@ _BELOW = {"message_type": _MESSAGE, "nested_type": _MESSAGE, "enum_type": _ENUM,
 def render(descriptors: FileDescriptorSet, package: str = "nexus.") -> str:
     """Give comments.json for the files of a package: leading comments by full name, sorted."""
     found = {
-        name: text
-        for file in descriptors.file
-        if file.package.startswith(package)
-        for name, text in _of_file(file)
+        name: text for file in descriptors.file if file.package.startswith(package) for name, text in _of_file(file)
     }
     return json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 

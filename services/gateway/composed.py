@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import cast
 
@@ -182,7 +183,7 @@ async def _seat_map(maps: SeatMaps, call: Call) -> seatmap_pb2.SeatMap:
     return answer
 
 
-async def watch_seat_map(gateway: Gateway, call: Call) -> AsyncIterator[seatmap_pb2.WatchSeatMapResponse]:
+async def watch_seat_map(gateway: Gateway, call: Call) -> AsyncGenerator[seatmap_pb2.WatchSeatMapResponse, None]:
     """Answer WatchSeatMap: a snapshot or the changes after resume_token, then changes as they come."""
     request = cast("seatmap_pb2.WatchSeatMapRequest", call.request)
     maps = gateway.part(SeatMaps)
@@ -193,8 +194,9 @@ async def watch_seat_map(gateway: Gateway, call: Call) -> AsyncIterator[seatmap_
         ids = [section.section_id for section in sections]
         revisions = decode_token(request.resume_token, event.event_id, ids)
     stream = SeatMapStream(maps.live, event.event_id, sections, revisions)
-    async for message in stream.messages():
-        yield message
+    async with aclosing(stream.messages()) as messages:  # at once, not when the collector finds it
+        async for message in messages:
+            yield message
 
 
 async def list_orders(gateway: Gateway, call: Call) -> checkout_pb2.ListOrdersResponse:

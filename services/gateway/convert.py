@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -13,13 +13,13 @@ from services.common.errors import InternalError
 
 def to_json(message: Message) -> dict[str, Any]:
     """Print a message as proto3 JSON under its proto field names, without fields that are not set."""
-    return cast("dict[str, Any]", json_format.MessageToDict(message, preserving_proto_field_name=True))
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
 def from_json(response: Mapping[str, Any], kind: type[Message]) -> Message:
     """Read a handler's response. Fields that this version does not know yet are left out."""
     try:
-        return json_format.ParseDict(response, kind(), ignore_unknown_fields=True)
+        return json_format.ParseDict(dict(response), kind(), ignore_unknown_fields=True)
     except json_format.ParseError as error:
         raise InternalError(f"a handler's answer is no {kind.DESCRIPTOR.name}") from error
 

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]
 
 from services.gateway import comments
 
@@ -67,7 +67,10 @@ def _described(descriptors: descriptor_pb2.FileDescriptorSet) -> dict[Path, str]
 def _own_imports(text: str) -> str:
     """Let generated modules import one another as parts of this package, not as a top-level `nexus`."""
     text = re.sub(r"^from nexus\.", f"from {PACKAGE}.nexus.", text, flags=re.MULTILINE)
-    return text.replace("_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexus.", f"_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, '{PACKAGE}.nexus.")
+    return text.replace(
+        "_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexus.",
+        f"_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, '{PACKAGE}.nexus.",
+    )
 
 
 def _present() -> dict[Path, str]:
@@ -80,8 +83,8 @@ def main(arguments: list[str]) -> int:
     wanted, present = render(), _present()
     stale = sorted(str(path) for path in wanted.keys() | present.keys() if wanted.get(path) != present.get(path))
     if "--check" in arguments:
-        for path in stale:
-            sys.stderr.write(f"not up to date: services/gateway/gen/{path} (run `make proto`)\n")
+        for name in stale:
+            sys.stderr.write(f"not up to date: services/gateway/gen/{name} (run `make proto`)\n")
         return 1 if stale else 0
     for path in present.keys() - wanted.keys():
         (GEN / path).unlink()

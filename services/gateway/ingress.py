@@ -7,6 +7,7 @@ ingress, which the gateway must make safe".
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -101,7 +102,7 @@ class Ingress:
         except (aiohttp.ClientError, OSError) as error:
             log.warning("no answer from the ingress", service=service, handler=handler, error=type(error).__name__)
             raise UnavailableError("Restate cannot be reached") from error
-        if status // 100 == 2:
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return content
         raise _refusal(status, content, service, handler)
 
@@ -118,7 +119,7 @@ class Ingress:
         try:
             limit = aiohttp.ClientTimeout(total=2.0)
             async with self._pool().get(URL(f"{self._base}/restate/health", encoded=True), timeout=limit) as answer:
-                return answer.status == 200
+                return answer.status == HTTPStatus.OK
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
 
@@ -137,8 +138,8 @@ class Ingress:
         if not all(is_id(part) for part in parts):
             # Empty, `..` and escaped slashes would name another object or handler.
             raise InternalError(f"not an address: {parts!r}")
-        path = "/".join([service, *([] if key is None else [quote(key, safe="")]), handler, *(["send"] if send else [])])
-        return URL(f"{self._base}/{path}", encoded=True)
+        path = f"{service}/{handler}" if key is None else f"{service}/{quote(key, safe='')}/{handler}"
+        return URL(f"{self._base}/{path}{'/send' if send else ''}", encoded=True)
 
 
 def _refusal(status: int, content: bytes, service: str, handler: str) -> NexusError:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.common.errors import InternalError, NexusError, RateLimitedError, UnavailableError
+from services.gateway.mailbox import Mailbox
 from services.gateway.sectionview import SectionView, read_snapshot
 from services.seatmap.messages import SectionPage
 
@@ -29,6 +30,10 @@ Clock = Callable[[], float]
 """Monotonic seconds."""
 
 
+SHORT_PAUSE_SECONDS = 0.05
+"""Pause between two looks at a section that is being seeded."""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveMapLimits:
     """Bounds of a gateway's live views. Times in seconds."""
@@ -38,34 +43,10 @@ class LiveMapLimits:
     live_seconds: float = 5.0
     drop_seconds: float = 60.0
     give_up_seconds: float = 10.0
+    patience_seconds: float = 3.0
     max_views: int = 2_000
     max_seats: int = 300_000
     max_watches: int = 10_000
-
-
-@dataclass(eq=False, slots=True)
-class Watch:
-    """One watcher's mailbox: which of its sections have news. It holds no news itself."""
-
-    news: set[str] = field(default_factory=set)
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
-    error: NexusError | None = None
-
-    def notify(self, section_id: str, error: NexusError | None = None) -> None:
-        """Tell the watcher that a section has changed, or cannot be read any more."""
-        self.news.add(section_id)
-        self.error = self.error or error
-        self.bell.set()
-
-    async def take(self, timeout_seconds: float) -> set[str]:
-        """Wait for news and take it; an empty set after the time-out. Raises the error of a section."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.bell.wait(), timeout_seconds)
-        self.bell.clear()
-        if self.error is not None:
-            raise self.error
-        news, self.news = self.news, set()
-        return news
 
 
 @dataclass(eq=False, slots=True)
@@ -74,7 +55,7 @@ class _Live:
 
     view: SectionView
     used_at: float
-    watches: set[Watch] = field(default_factory=set)
+    watches: set[Mailbox] = field(default_factory=set)
     flight: asyncio.Task[None] | None = None
     poller: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,16 +80,21 @@ class LiveMap:
     ) -> SectionView:
         """Give the section as it was at most `max_age_seconds` before this call.
 
-        `seat_count`: how many seats the layout has; a view with another number is read anew, since
-        the section was seen while it was being seeded. Raises what the read raises, and
-        RateLimitedError where no view can be made because all are being watched.
+        `seat_count`: how many seats the layout has. A section with another number is being seeded
+        just after its event was published: it is waited for a moment, then given as it is. Raises
+        what the read raises, and RateLimitedError where no view can be made because all are being
+        watched.
         """
         live = self._use(event_id, section_id)
+        view = live.view
+        view.expect(seat_count)
         not_before = self._clock() - max_age_seconds
-        live.view.seat_count_wanted = seat_count
-        while live.view.read_at < not_before or live.view.is_short_since(not_before):
+        while view.read_at < not_before:
             await self._fly(live)
-        return live.view
+        while view.is_short and view.short_seconds(self._clock()) < self._limits.patience_seconds:
+            await asyncio.sleep(SHORT_PAUSE_SECONDS)
+            await self._fly(live)
+        return view
 
     async def reach(self, event_id: str, section_id: str, revision: int) -> None:
         """Extend a view's log back to `revision` where the section still has these changes."""
@@ -118,25 +104,25 @@ class LiveMap:
             view.extend_back(revision, await self._read(event_id, section_id, revision, 0, 1))
             self._ring(live)
 
-    def watch(self, watch: Watch, event_id: str, section_ids: Sequence[str]) -> None:
+    def watch(self, mailbox: Mailbox, event_id: str, section_ids: Sequence[str]) -> None:
         """Keep sections live for a watcher, which is told of every change. `unwatch` ends it."""
         if self._watches >= self._limits.max_watches:
             raise RateLimitedError("too many watchers; try again later")
         self._watches += 1
         try:
             for section_id in section_ids:
-                self._use(event_id, section_id).watches.add(watch)
+                self._use(event_id, section_id).watches.add(mailbox)
         except NexusError:
-            self.unwatch(watch, event_id, section_ids)
+            self.unwatch(mailbox, event_id, section_ids)
             raise
 
-    def unwatch(self, watch: Watch, event_id: str, section_ids: Sequence[str]) -> None:
+    def unwatch(self, mailbox: Mailbox, event_id: str, section_ids: Sequence[str]) -> None:
         """End what `watch` began."""
         self._watches -= 1
         for section_id in section_ids:
             live = self._lives.get((event_id, section_id))
             if live is not None:
-                live.watches.discard(watch)
+                live.watches.discard(mailbox)
 
     def statuses(self, event_id: str, seat_ids: Iterable[str], max_age_seconds: float = 1.0) -> dict[str, str] | None:
         """Give the letters (A, H, S, B) of seats, or None unless fresh views hold every one of them.
@@ -207,8 +193,8 @@ class LiveMap:
             del self._by_event[view.event_id]
         self._seats -= live.seats_counted
         if error is not None:
-            for watch in live.watches:
-                watch.notify(view.section_id, error)
+            for mailbox in live.watches:
+                mailbox.notify(view.section_id, error)
         if live.poller is not None and live.poller is not asyncio.current_task():
             live.poller.cancel()
 
@@ -233,7 +219,7 @@ class LiveMap:
         """Bring a view up to date: by its changes, or else by a snapshot."""
         view = live.view
         began_at = self._clock()
-        if view.needs_snapshot:
+        if view.needs_snapshot(began_at):
             view.replace(await read_snapshot(self._read, view.event_id, view.section_id), began_at)
         else:
             page = await self._read(view.event_id, view.section_id, view.revision, 0, 1)
@@ -246,6 +232,8 @@ class LiveMap:
                 view.replace(await read_snapshot(self._read, view.event_id, view.section_id), began_at)
             else:
                 view.read_at = began_at
+                if view.is_due_for_look(began_at):
+                    view.compare(await read_snapshot(self._read, view.event_id, view.section_id), began_at)
         if self._holds(live):
             self._seats += len(view.seats) - live.seats_counted
             live.seats_counted = len(view.seats)
@@ -253,8 +241,8 @@ class LiveMap:
 
     def _ring(self, live: _Live) -> None:
         if live.view.take_news():
-            for watch in live.watches:
-                watch.notify(live.view.section_id)
+            for mailbox in live.watches:
+                mailbox.notify(live.view.section_id)
 
     async def _poll(self, live: _Live) -> None:
         """Read a view again and again while it is used, and drop it when it has not been for long."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Final
 
-from google.api import annotations_pb2
-from google.protobuf import message_factory
+from google.api import annotations_pb2  # type: ignore[import-untyped]
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
@@ -31,6 +32,9 @@ CALLER = "caller"
 
 DEFAULT_MAX_BYTES = 64 * 1024
 """Greatest request where message_rules say nothing. Source: DESIGN.md, "Limits"."""
+
+MAX_DEPTH: Final = 4
+"""How deep sealed fields and the like are looked for: messages may contain themselves."""
 
 _BRACED = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
 
@@ -143,13 +147,13 @@ def load_routes(files: Iterable[FileDescriptor] = CONTRACT) -> dict[str, Route]:
 
 def _route(method: MethodDescriptor) -> Route:
     options = method.GetOptions()
-    option = options.Extensions[options_pb2.route]
+    option: options_pb2.Route = option_of(options, options_pb2.route)
     if not option.service or not option.handler or not option.key:
         raise ValueError("needs (nexus.v1.route) with service, key and handler")
     if not option.access:
         raise ValueError("(nexus.v1.route) must say access")
     request, response = method.input_type, method.output_type
-    http = options.Extensions[annotations_pb2.http]
+    http = option_of(options, annotations_pb2.http)
     http_method = http.WhichOneof("pattern") or ""
     if http_method not in {"get", "post", "put", "patch", "delete"}:
         raise ValueError("needs (google.api.http) with get, post, put, patch or delete")
@@ -157,7 +161,7 @@ def _route(method: MethodDescriptor) -> Route:
     if http.body and http.body != "*" and field_path(request, http.body).field.message_type is None:
         raise ValueError(f"HTTP body {http.body!r} is no message")
     _check_kind(method, option)
-    rules = request.GetOptions().Extensions[options_pb2.message_rules]
+    rules: options_pb2.MessageRules = option_of(request.GetOptions(), options_pb2.message_rules)
     return Route(
         name=f"/{method.containing_service.full_name}/{method.name}",
         method=method,
@@ -247,21 +251,40 @@ def _key_template(message: Descriptor, text: str) -> KeyTemplate:
     return KeyTemplate(text, tuple(parts))
 
 
+def option_of(options: Any, extension: Any) -> Any:
+    """Read an option of our own or of google.api; the generated types do not know extensions."""
+    return options.Extensions[extension]
+
+
 def rules_of(field: FieldDescriptor) -> options_pb2.FieldRules:
     """Give the rules of a field; empty ones where the proto says nothing."""
-    rules: options_pb2.FieldRules = field.GetOptions().Extensions[options_pb2.rules]
+    rules: options_pb2.FieldRules = option_of(field.GetOptions(), options_pb2.rules)
     return rules
 
 
-def _ruled_fields(message: Descriptor, above: tuple[str, ...] = ()) -> Iterator[tuple[FieldPath, options_pb2.FieldRules]]:
+def _ruled_fields(
+    message: Descriptor, above: tuple[str, ...] = ()
+) -> Iterator[tuple[FieldPath, options_pb2.FieldRules]]:
     """Yield the fields that can be reached without passing a list, with their rules."""
     for field in message.fields:
         yield field_path_of(above, field), rules_of(field)
-        # Depth: messages may contain themselves, and no rule lives deeper than this.
-        if field.message_type is not None and not field.is_repeated and len(above) < 4:
+        if field.message_type is not None and not field.is_repeated and len(above) < MAX_DEPTH:
             yield from _ruled_fields(field.message_type, (*above, field.name))
 
 
 def field_path_of(parents: tuple[str, ...], field: FieldDescriptor) -> FieldPath:
     """Give the path of a field below its parents."""
     return FieldPath(".".join((*parents, field.name)), parents, field.name, field)
+
+
+def further_files(content: bytes) -> list[FileDescriptor]:
+    """Add a serialized FileDescriptorSet to those that are known; give its files that were not."""
+    pool = descriptor_pool.Default()
+    added = []
+    for file in descriptor_pb2.FileDescriptorSet.FromString(content).file:
+        try:
+            pool.FindFileByName(file.name)
+        except KeyError:
+            pool.AddSerializedFile(file.SerializeToString())
+            added.append(pool.FindFileByName(file.name))
+    return added

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+import grpc.aio
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -18,13 +20,16 @@ from services.gateway.auth import Authenticator, Credentials
 from services.gateway.calls import Call, Gateway
 from services.gateway.ingress import MAX_SECONDS
 from services.gateway.routes import Route
-from services.gateway.status import STATUS_DETAILS, grpc_code, grpc_details, message_of, opaque
+from services.gateway.status import FAULTS, STATUS_DETAILS, grpc_code, grpc_details, message_of, opaque
 from services.gateway.validate import words_for_size
 
 MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024 + 64 * 1024
 MAX_SEND_BYTES: Final = 4 * 1024 * 1024
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_STREAMS: Final = 1000
+ANSWER_SECONDS: Final = 0.1
+"""Left for the answer that the deadline has passed."""
+
 
 _OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
@@ -37,6 +42,12 @@ _OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     # Watchers' connections are kept alive by their clients' pings.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
+
+if TYPE_CHECKING:
+    _GenericHandler = grpc.GenericRpcHandler[bytes, Message]
+else:
+    # Generic for the type checker only.
+    _GenericHandler = grpc.GenericRpcHandler
 
 Context = grpc.aio.ServicerContext[bytes, Message]
 
@@ -52,7 +63,7 @@ class RpcDoor:
         self._admission = admission
         self._authenticator = authenticator
         self._server = grpc.aio.server(options=_OPTIONS)
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         services = sorted({name[1:].split("/")[0] for name in routes})
         self._services = ["", *services]
         self._server.add_generic_rpc_handlers((_Handlers({name: self._handler(routes[name]) for name in routes}),))
@@ -84,10 +95,11 @@ class RpcDoor:
                 with metrics.rpc(route) as outcome, metrics.STREAMS.labels("grpc").track_inprogress():
                     try:
                         call = await self._open(route, data, context)
-                        async for message in self._gateway.stream(call):
-                            yield message
+                        async with contextlib.aclosing(self._gateway.stream(call)) as messages:
+                            async for message in messages:
+                                yield message
                         outcome.answered()
-                    except _FAULTS as fault:
+                    except FAULTS as fault:
                         await _abort(context, opaque(fault), outcome)
 
             return grpc.unary_stream_rpc_method_handler(stream, response_serializer=_serialize)
@@ -98,7 +110,7 @@ class RpcDoor:
                     call = await self._open(route, data, context)
                     response = await self._gateway.unary(call)
                     outcome.answered()
-                except _FAULTS as fault:
+                except FAULTS as fault:
                     await _abort(context, opaque(fault), outcome)
                     raise  # Never reached: abort raises.
                 return response
@@ -135,24 +147,18 @@ class RpcDoor:
         return call
 
 
-_FAULTS = (NexusError, ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError)
-"""Refusals, and what a fault of ours may raise; cancellation is none of them."""
-
-
-class _Handlers(grpc.GenericRpcHandler[bytes, Message]):
+class _Handlers(_GenericHandler):
     """Finds the handler of a method by its full name."""
 
     def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[bytes, Message]]) -> None:
         self._handlers = handlers
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[bytes, Message] | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, Message] | None:
         """Give the handler, None for a method that is not ours."""
         return self._handlers.get(handler_call_details.method)
 
 
-def _texts(metadata: Sequence[tuple[str, str | bytes]]) -> dict[str, list[str]]:
+def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for name, value in metadata:
         if isinstance(value, str):
@@ -173,7 +179,8 @@ def _deadline(context: Context) -> float | None:
         return None
     if left <= 0:
         raise DeadlineExceededError("the deadline has passed")
-    return asyncio.get_running_loop().time() + left
+    # A little earlier than the client's own, so that our answer with the order's id still reaches it.
+    return asyncio.get_running_loop().time() + left - min(ANSWER_SECONDS, left / 10)
 
 
 def _serialize(message: Message) -> bytes:

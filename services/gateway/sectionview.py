@@ -19,6 +19,12 @@ LOG_LENGTH = 500
 PAGE_SEATS = 2_500
 """Seats asked for in one read."""
 
+LOOK_SECONDS = 60.0
+"""How long a view with held seats is kept up by changes alone."""
+
+MAX_SHORT_PAUSE_SECONDS = 5.0
+"""Longest pause between two snapshots of a section that lacks seats."""
+
 SNAPSHOT_ATTEMPTS = 3
 """How often a snapshot is begun anew because the section's log did not last until its end."""
 
@@ -89,20 +95,34 @@ class SectionView:
     seat_count_wanted: int | None = None
     _index: dict[str, int] = field(default_factory=dict)
     _has_news: bool = False
+    _short_since: float | None = None
 
     @property
     def is_short(self) -> bool:
-        """Whether the layout has another number of seats than the view."""
-        return self.seat_count_wanted is not None and self.seat_count_wanted != len(self.seats)
+        """Whether the view has another number of seats than the layout: the section is being seeded, or damaged."""
+        return self.seat_count_wanted not in (None, len(self.seats)) and self.revision >= 0
 
-    @property
-    def needs_snapshot(self) -> bool:
-        """Whether changes alone cannot bring the view up to date."""
-        return self.revision < 0 or self.is_short
+    def expect(self, seat_count: int | None) -> None:
+        """Say how many seats the layout has; None for an event whose map is not made yet."""
+        self.seat_count_wanted = seat_count
 
-    def is_short_since(self, not_before: float) -> bool:
-        """Tell whether the view lacks seats and no snapshot was begun after `not_before`."""
-        return self.is_short and self.snapshot_at < not_before
+    def short_seconds(self, now: float) -> float:
+        """Tell for how long the view has lacked seats; 0 where it lacks none."""
+        if not self.is_short:
+            self._short_since = None
+            return 0.0
+        if self._short_since is None:
+            self._short_since = now
+        return now - self._short_since
+
+    def needs_snapshot(self, now: float) -> bool:
+        """Tell whether changes cannot bring the view up to date. A map that stays short is looked at less often."""
+        pause = min(MAX_SHORT_PAUSE_SECONDS, self.short_seconds(now) / 4)
+        return self.revision < 0 or (self.is_short and now - self.snapshot_at >= pause)
+
+    def is_due_for_look(self, now: float) -> bool:
+        """Tell whether seats are HELD and the last snapshot is long ago."""
+        return now - self.snapshot_at > LOOK_SECONDS and ord("H") in self.letters
 
     def letter(self, seat_id: str) -> str | None:
         """Give a seat's status letter, None where the section has no such seat."""
@@ -125,6 +145,18 @@ class SectionView:
         self.letters = snapshot.letters
         self.revision = snapshot.revision
         self.read_at = self.snapshot_at = began_at
+
+    def compare(self, snapshot: Snapshot, began_at: float) -> None:
+        """Look whether a snapshot of the same revision shows the same; where it does not, it is right.
+
+        A hold past its hard deadline shows as AVAILABLE without a change that is counted. A snapshot
+        of another revision tells nothing here: the next one will.
+        """
+        self.snapshot_at = began_at
+        if snapshot.revision == self.revision and snapshot.letters != self.letters:
+            self.layout += 1
+            self.letters = snapshot.letters
+            self._has_news = True
 
     def apply(self, changes: Sequence[SectionChange], revision: int) -> bool:
         """Take changes; False, with nothing taken, where one names a seat that the view lacks."""

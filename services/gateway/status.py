@@ -9,7 +9,7 @@ import grpc
 import structlog
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from services.common.errors import InternalError, NexusError
 from services.gateway.ingress import FINGERPRINT
@@ -19,6 +19,18 @@ STATUS_DETAILS: Final = "grpc-status-details-bin"
 RETRY_SECONDS: Final = 1
 MAX_MESSAGE: Final = 512
 """Characters of a message; the trailers of an answer must stay below the 8 kB that clients accept."""
+
+FAULTS: Final = (
+    NexusError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""Refusals, and what a fault of ours may raise; a cancellation is none of them."""
 
 _FIELD = "field."
 _CODES: Final = {code.name: code for code in grpc.StatusCode}
@@ -67,7 +79,8 @@ def grpc_details(error: NexusError) -> bytes:
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    return status.SerializeToString()
+    packed_status: bytes = status.SerializeToString()
+    return packed_status
 
 
 def http_body(error: NexusError, status: int | None = None) -> dict[str, Any]:
@@ -90,12 +103,8 @@ def _type_url(name: str) -> str:
 
 
 def _metadata(error: NexusError) -> dict[str, str]:
-    return {
-        name: value for name, value in error.details.items() if name != FINGERPRINT and not name.startswith(_FIELD)
-    }
+    return {name: value for name, value in error.details.items() if name != FINGERPRINT and not name.startswith(_FIELD)}
 
 
 def _violations(error: NexusError) -> dict[str, str]:
-    return {
-        name.removeprefix(_FIELD): value for name, value in error.details.items() if name.startswith(_FIELD)
-    }
+    return {name.removeprefix(_FIELD): value for name, value in error.details.items() if name.startswith(_FIELD)}

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from services.common.ids import ID_PATTERN
 from services.gateway.gen.nexus.v1 import options_pb2
-from services.gateway.routes import rules_of
+from services.gateway.routes import option_of, rules_of
 
 MAX_VIOLATIONS = 20
 """Named at most; more would not fit into the trailers that clients accept (8 kB)."""
@@ -39,6 +40,8 @@ Violations = dict[str, str]
 _Check = Callable[[Message, str, Violations], None]
 _ValueCheck = Callable[[object], str]
 """Gives what was expected, or an empty text where the value is within bounds."""
+
+_ItemsCheck = Callable[[Iterable[Any], str, Violations], None]
 
 _FLOATS = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
 
@@ -63,7 +66,7 @@ def _checks(descriptor: Descriptor) -> tuple[_Check, ...]:
     if descriptor.full_name == "google.protobuf.FieldMask":
         return (_check_field_mask,)
     checks = [check for field in descriptor.fields if (check := _field_check(field)) is not None]
-    rules = descriptor.GetOptions().Extensions[options_pb2.message_rules]
+    rules: options_pb2.MessageRules = option_of(descriptor.GetOptions(), options_pb2.message_rules)
     if rules.exactly_one_of:
         checks.append(_exactly_one_of(descriptor, tuple(rules.exactly_one_of)))
     return tuple(checks)
@@ -139,9 +142,8 @@ def _message_check(field: FieldDescriptor, *, is_required: bool) -> _Check:
 
 
 def _list_check(field: FieldDescriptor, rules: options_pb2.FieldRules) -> _Check:
-    name, descriptor = field.name, field.message_type
-    value_check = None if descriptor is not None else _value_check(field, rules)
-    max_items, is_unique, is_required = rules.max_items, rules.unique, rules.required
+    name, max_items, is_unique, is_required = field.name, rules.max_items, rules.unique, rules.required
+    check_items = _items_check(field, rules)
 
     def check(message: Message, above: str, found: Violations) -> None:
         items = getattr(message, name)
@@ -155,39 +157,53 @@ def _list_check(field: FieldDescriptor, rules: options_pb2.FieldRules) -> _Check
             return
         if is_unique and len(set(items)) != len(items):
             _note(found, above + name, "no element twice")
-        if descriptor is not None:
-            checks = _checks(descriptor)
-            for index, item in enumerate(items):
-                inner = f"{above}{name}[{index}]."
-                for each in checks:
-                    each(item, inner, found)
-                if len(found) >= MAX_VIOLATIONS:
-                    return
-        elif value_check is not None:
-            for index, item in enumerate(items):
-                if words := value_check(item):
-                    _note(found, f"{above}{name}[{index}]", words)
+        check_items(items, above + name, found)
 
     return check
+
+
+def _items_check(field: FieldDescriptor, rules: options_pb2.FieldRules) -> _ItemsCheck:
+    descriptor = field.message_type
+    value_check = None if descriptor is not None else _value_check(field, rules)
+
+    def check_messages(items: Iterable[Any], path: str, found: Violations) -> None:
+        checks = _checks(cast("Descriptor", descriptor))
+        for index, item in enumerate(items):
+            inner = f"{path}[{index}]."
+            for check in checks:
+                check(item, inner, found)
+            if len(found) >= MAX_VIOLATIONS:
+                return
+
+    def check_values(items: Iterable[Any], path: str, found: Violations) -> None:
+        for index, item in enumerate(items):
+            if value_check is not None and (words := value_check(item)):
+                _note(found, f"{path}[{index}]", words)
+
+    return check_messages if descriptor is not None else check_values
 
 
 def _value_check(field: FieldDescriptor, rules: options_pb2.FieldRules) -> _ValueCheck | None:
     if field.type == FieldDescriptor.TYPE_STRING:
         return _text_check(rules)
     if field.enum_type is not None:
-        numbers = frozenset(field.enum_type.values_by_number)
-        return lambda value: "" if value in numbers else f"no value of {field.enum_type.name}"
+        numbers, words = frozenset(field.enum_type.values_by_number), f"no value of {field.enum_type.name}"
+        return lambda value: "" if value in numbers else words
     if field.type in _FLOATS or rules.has_range:
         least, greatest = (rules.min, rules.max) if rules.has_range else (-math.inf, math.inf)
-        words = f"must be from {least} to {greatest}" if rules.has_range else "must be a finite number"
-
-        def check(value: object) -> str:
-            # NaN is not within any bounds, and infinity not within open ones.
-            is_within = isinstance(value, int | float) and math.isfinite(value) and least <= value <= greatest
-            return "" if is_within else words
-
-        return check
+        return _number_check(least, greatest)
     return None
+
+
+def _number_check(least: float, greatest: float) -> _ValueCheck:
+    words = f"must be from {least} to {greatest}" if math.isfinite(least) else "must be a finite number"
+
+    def check(value: object) -> str:
+        # NaN is not within any bounds, and infinity not within open ones.
+        is_within = isinstance(value, int | float) and math.isfinite(value) and least <= value <= greatest
+        return "" if is_within else words
+
+    return check
 
 
 def _text_check(rules: options_pb2.FieldRules) -> _ValueCheck:

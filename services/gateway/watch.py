@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,7 +18,8 @@ import msgspec
 from services.common.errors import InvalidRequestError
 from services.gateway.events import KnownSection
 from services.gateway.gen.nexus.v1 import common_pb2, seatmap_pb2
-from services.gateway.livemap import LiveMap, Watch
+from services.gateway.livemap import LiveMap
+from services.gateway.mailbox import Mailbox
 from services.gateway.sectionview import LETTERS, SectionView
 from services.seatmap.messages import MapSeat, SectionChange
 
@@ -119,10 +120,10 @@ class SeatMapStream:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     _layouts: dict[str, int] = field(default_factory=dict)
 
-    async def messages(self) -> AsyncIterator[seatmap_pb2.WatchSeatMapResponse]:
+    async def messages(self) -> AsyncGenerator[seatmap_pb2.WatchSeatMapResponse, None]:
         """Yield the stream's messages without end. Raises UnavailableError where the map cannot be read for long."""
-        ids, watch = [section.section_id for section in self.sections], Watch()
-        self.live.watch(watch, self.event_id, ids)
+        ids, mailbox = [section.section_id for section in self.sections], Mailbox()
+        self.live.watch(mailbox, self.event_id, ids)
         try:
             has_said = False
             async for message in self._catch_up():
@@ -132,7 +133,7 @@ class SeatMapStream:
                 # So that a client which has missed nothing learns that it is connected.
                 yield self._message(heartbeat=True)
             while True:
-                news = await watch.take(self.heartbeat_seconds)
+                news = await mailbox.take(self.heartbeat_seconds)
                 if not news:
                     yield self._message(heartbeat=True)
                     continue
@@ -140,9 +141,9 @@ class SeatMapStream:
                 for message in self._news([(place, await self._view(place, NEWS_SECONDS)) for place in places]):
                     yield message
         finally:
-            self.live.unwatch(watch, self.event_id, ids)
+            self.live.unwatch(mailbox, self.event_id, ids)
 
-    async def _catch_up(self) -> AsyncIterator[seatmap_pb2.WatchSeatMapResponse]:
+    async def _catch_up(self) -> AsyncGenerator[seatmap_pb2.WatchSeatMapResponse, None]:
         """Bring the client to now, in messages that hold as many sections as fit."""
         batch: list[tuple[int, SectionView]] = []
         seats = 0

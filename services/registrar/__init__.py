@@ -1,0 +1,1 @@
+"""Registers the endpoints with Restate and takes old versions away once they are drained."""

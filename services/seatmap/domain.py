@@ -75,7 +75,8 @@ def log_page_of(revision: int) -> int:
 def apply(section: Section, chunk: Chunk, news: News) -> tuple[Section, Chunk]:
     """Take a Ticket's news in; what is not newer than what is known changes nothing.
 
-    The section counts it only where the shown status changes.
+    The section counts it only where the shown status may change: also where another hold has taken a
+    HELD seat, which has shown as AVAILABLE since the hard deadline of the hold before.
     """
     place = news.position % CHUNK_SEATS
     if news.revision <= chunk.revisions[place]:
@@ -87,7 +88,7 @@ def apply(section: Section, chunk: Chunk, news: News) -> tuple[Section, Chunk]:
         held_until[place] = news.held_until
     statuses = chunk.statuses[:place] + letter + chunk.statuses[place + 1 :]
     changed = replace(chunk, statuses=statuses, revisions=revisions, held_until=held_until)
-    if statuses == chunk.statuses:
+    if (statuses, held_until) == (chunk.statuses, chunk.held_until):
         return section, changed
     return replace(section, revision=section.revision + 1), changed
 

@@ -159,7 +159,8 @@ def transition(terms: Terms, action: str) -> Terms:
     if terms.state is goal:
         return terms
     if terms.state not in origins:
-        raise InvalidTransitionError(f"cannot {action} an event that is {terms.state.name}", {"state": terms.state.name})
+        name = terms.state.name
+        raise InvalidTransitionError(f"cannot {action} an event that is {name}", {"state": name})
     return replace(terms, state=goal, revision=terms.revision + 1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil, isfinite
 from typing import Protocol
 
@@ -91,16 +92,29 @@ class LookupChunk:
 class SeatSpec(Protocol):
     """A seat as a client describes it."""
 
-    seat_id: str
-    category_id: str
-    x: float | None
-    y: float | None
+    @property
+    def seat_id(self) -> str:
+        """Id within the event."""
+
+    @property
+    def category_id(self) -> str:
+        """Price category."""
+
+    @property
+    def x(self) -> float | None:
+        """Position on the plan."""
+
+    @property
+    def y(self) -> float | None:
+        """Position on the plan."""
 
 
 class RowSpec(Protocol):
     """A row as a client describes it."""
 
-    row_id: str
+    @property
+    def row_id(self) -> str:
+        """Id within the section."""
 
     @property
     def seats(self) -> Sequence[SeatSpec]:
@@ -110,11 +124,25 @@ class RowSpec(Protocol):
 class SectionSpec(Protocol):
     """A section as a client describes it: rows, or row_count x seats_per_row seats of a category."""
 
-    section_id: str
-    title: str
-    row_count: int
-    seats_per_row: int
-    category_id: str
+    @property
+    def section_id(self) -> str:
+        """Id within the event."""
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+
+    @property
+    def row_count(self) -> int:
+        """Rows to make."""
+
+    @property
+    def seats_per_row(self) -> int:
+        """Seats to make in each row."""
+
+    @property
+    def category_id(self) -> str:
+        """Price category of the seats that are made."""
 
     @property
     def rows(self) -> Sequence[RowSpec]:
@@ -146,19 +174,19 @@ def build(sections: Sequence[SectionSpec], category_ids: set[str]) -> list[Place
             seen_seats.add(seat.seat_id)
             seats.append(seat)
             if len(violations) >= MAX_VIOLATIONS:
-                raise InvalidRequestError(violations)
+                break
+        if len(violations) >= MAX_VIOLATIONS:
+            break
         built.append(PlacedSection(spec.section_id, spec.title, seats))
     if violations:
-        raise InvalidRequestError(violations)
+        raise InvalidRequestError(dict(islice(violations.items(), MAX_VIOLATIONS)))
     return built
 
 
 MAX_VIOLATIONS = 20
 
 
-def _seats(
-    spec: SectionSpec, path: str, violations: dict[str, str], room: int
-) -> Iterator[tuple[str, PlacedSeat]]:
+def _seats(spec: SectionSpec, path: str, violations: dict[str, str], room: int) -> Iterator[tuple[str, PlacedSeat]]:
     """Yield a section's seats with the path of the field that describes each."""
     is_made = bool(spec.row_count or spec.seats_per_row)
     if is_made == bool(spec.rows):
@@ -175,9 +203,7 @@ def _seats(
         yield from _written_seats(spec, path, violations)
 
 
-def _made_seats(
-    spec: SectionSpec, path: str, violations: dict[str, str]
-) -> Iterator[tuple[str, PlacedSeat]]:
+def _made_seats(spec: SectionSpec, path: str, violations: dict[str, str]) -> Iterator[tuple[str, PlacedSeat]]:
     longest = f"{spec.section_id}-{spec.row_count}-{spec.seats_per_row}"
     if not is_id(longest):
         violations[f"{path}.section_id"] = f"short enough that {longest} has at most 64 characters"
@@ -187,9 +213,7 @@ def _made_seats(
             yield path, PlacedSeat(f"{spec.section_id}-{row}-{number}", spec.category_id, str(row))
 
 
-def _written_seats(
-    spec: SectionSpec, path: str, violations: dict[str, str]
-) -> Iterator[tuple[str, PlacedSeat]]:
+def _written_seats(spec: SectionSpec, path: str, violations: dict[str, str]) -> Iterator[tuple[str, PlacedSeat]]:
     seen_rows: set[str] = set()
     for row_index, row in enumerate(spec.rows):
         if row.row_id in seen_rows:
@@ -214,10 +238,7 @@ def page_count(seat_count: int) -> int:
 
 def pages(section: PlacedSection) -> list[LayoutPage]:
     """Cut a section's seats into pages."""
-    return [
-        LayoutPage(section.seats[begin : begin + PAGE_SEATS])
-        for begin in range(0, len(section.seats), PAGE_SEATS)
-    ]
+    return [LayoutPage(section.seats[begin : begin + PAGE_SEATS]) for begin in range(0, len(section.seats), PAGE_SEATS)]
 
 
 def pieces(sections: Sequence[SectionSummary]) -> list[SectionPiece]:
@@ -240,9 +261,7 @@ def lookup_of(seat_id: str, lookup_chunks: int) -> int:
 
 def lookups(sections: Sequence[PlacedSection]) -> list[LookupChunk]:
     """Spread all seats over lookup chunks."""
-    chunks: list[dict[str, Place]] = [
-        {} for _ in range(lookup_count(sum(len(section.seats) for section in sections)))
-    ]
+    chunks: list[dict[str, Place]] = [{} for _ in range(lookup_count(sum(len(section.seats) for section in sections)))]
     for section in sections:
         for position, seat in enumerate(section.seats):
             place = Place(section.section_id, position, seat.category_id)

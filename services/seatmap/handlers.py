@@ -6,6 +6,8 @@ State, lazily loaded: `section` (Section), `seats:{chunk}` (list of MapSeat), `s
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import restate
 
 from services.common.handlers import GIVES_UP, add_ping, load, now, private, public, save
@@ -23,6 +25,8 @@ from services.seatmap.messages import (
     SectionPage,
     SeedRequest,
 )
+
+Item = TypeVar("Item")
 
 # Lazy, so that a change loads one chunk and not the whole section.
 SEAT_MAP = restate.VirtualObject("SeatMap", enable_lazy_state=True)
@@ -103,5 +107,7 @@ async def _seats(ctx: restate.ObjectSharedContext, revision: int, position: int,
     return SectionPage(revision, seats, statuses, next_position=(first + count) * domain.CHUNK_SEATS)
 
 
-async def _load_list(ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, item: type) -> list | None:
+async def _load_list(
+    ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, item: type[Item]
+) -> list[Item] | None:
     return await load(ctx, name, list[item])  # type: ignore[valid-type]

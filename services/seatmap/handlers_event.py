@@ -201,9 +201,7 @@ async def walk(ctx: restate.ObjectContext, request: WalkRequest) -> Nothing:
 async def quote(ctx: restate.ObjectSharedContext, request: QuoteRequest) -> Quote:
     """Tell the terms of seats; with `for_sale` refuse while the sale is not open."""
     caller = request.caller
-    terms = domain.require_visible(
-        await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin
-    )
+    terms = domain.require_visible(await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin)
     if request.for_sale:
         domain.require_on_sale(terms, await now(ctx))
     places = await _places(ctx, terms, request.seat_ids)
@@ -223,9 +221,7 @@ async def quote(ctx: restate.ObjectSharedContext, request: QuoteRequest) -> Quot
 @public(EVENT, GET_EVENT, shared=True, retry=GIVES_UP)
 async def get(ctx: restate.ObjectSharedContext, request: GetEvent, caller: Caller) -> EventView:
     """Show the event; with view FULL a page of its layout."""
-    terms = domain.require_visible(
-        await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin
-    )
+    terms = domain.require_visible(await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin)
     if request.view == "EVENT_VIEW_FULL":
         return await views.full(ctx, terms, request)
     return await views.basic(ctx, terms)
@@ -234,9 +230,7 @@ async def get(ctx: restate.ObjectSharedContext, request: GetEvent, caller: Calle
 @public(EVENT, LIST_AUDIT, shared=True, retry=GIVES_UP)
 async def list_audit(ctx: restate.ObjectSharedContext, request: ListAudit, caller: Caller) -> AuditEntries:
     """List what organizers and admins did to the event."""
-    terms = domain.require_owner(
-        await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin
-    )
+    terms = domain.require_owner(await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin)
     return await read_audit(ctx, terms.audit_pages, request)
 
 
@@ -245,9 +239,7 @@ async def _own(ctx: restate.ObjectContext, caller: Caller) -> Terms:
     return domain.require_owner(terms, subject=caller.subject, is_admin=caller.is_admin)
 
 
-async def _change_sales(
-    ctx: restate.ObjectContext, request: ChangeSales, caller: Caller, action: str
-) -> EventView:
+async def _change_sales(ctx: restate.ObjectContext, request: ChangeSales, caller: Caller, action: str) -> EventView:
     terms = await _own(ctx, caller)
     changed = domain.transition(terms, action)
     if changed is terms:
@@ -280,9 +272,7 @@ async def _places(
 
 
 def _quoted(terms: Terms, seat_id: str, place: Place) -> QuotedSeat:
-    return QuotedSeat(
-        seat_id, place.section_id, place.position, place.category_id, terms.amounts[place.category_id]
-    )
+    return QuotedSeat(seat_id, place.section_id, place.position, place.category_id, terms.amounts[place.category_id])
 
 
 def _fields(spec: EventSpec) -> dict[str, Any]:

@@ -31,9 +31,7 @@ REBUILD_PAGES = 2
 """Layout pages that one invocation of a rebuild lets announce themselves: 400 seats."""
 
 
-def write(
-    ctx: restate.ObjectContext, terms: Terms, sections: list[PlacedSection], *, before: Terms | None
-) -> Terms:
+def write(ctx: restate.ObjectContext, terms: Terms, sections: list[PlacedSection], *, before: Terms | None) -> Terms:
     """Store a layout in place of the one before; gives the terms that count it."""
     if before is not None:
         # State keys of the old layout that the new one may not overwrite.
@@ -101,8 +99,7 @@ async def _spread(
     first = number * domain.PAGE_SEATS
     for begin in range(0, len(part.seats), CHUNK_SEATS):
         seats = [
-            MapSeat(seat.seat_id, seat.category_id, seat.x, seat.y)
-            for seat in part.seats[begin : begin + CHUNK_SEATS]
+            MapSeat(seat.seat_id, seat.category_id, seat.x, seat.y) for seat in part.seats[begin : begin + CHUNK_SEATS]
         ]
         request = SeedRequest(first + begin, seats, forget=is_rebuild)
         if is_rebuild:

@@ -20,7 +20,7 @@ MAX_LOADS = 40
 
 
 async def basic(ctx: Context, terms: Terms) -> EventView:
-    """Everything but rows and seats."""
+    """Show everything but rows and seats."""
     summaries = await layout_store.sections(ctx, terms)
     return _view(
         terms,
@@ -29,13 +29,9 @@ async def basic(ctx: Context, terms: Terms) -> EventView:
 
 
 async def full(ctx: Context, terms: Terms, request: GetEvent) -> EventView:
-    """A page of rows and seats, of one section or of all."""
+    """Show a page of rows and seats, of one section or of all."""
     summaries = await layout_store.sections(ctx, terms)
-    wanted = [
-        index
-        for index, summary in enumerate(summaries)
-        if request.section_id in ("", summary.section_id)
-    ]
+    wanted = [index for index, summary in enumerate(summaries) if request.section_id in ("", summary.section_id)]
     if not wanted:
         raise SeatNotFoundError("no such section", {"section_id": request.section_id})
     size = request.page_size or DEFAULT_PAGE_SEATS
@@ -59,7 +55,7 @@ async def full(ctx: Context, terms: Terms, request: GetEvent) -> EventView:
 
 
 def without_layout(view: EventView) -> EventView:
-    """The event without its sections, as lists show it."""
+    """Leave the layout out, as lists do."""
     return msgspec.structs.replace(view, sections=[], price_categories=[])
 
 

@@ -1,0 +1,1 @@
+"""Who has a seat: the services Ticket and Buyer."""

@@ -78,9 +78,7 @@ def confirm(ticket: Ticket, *, hold_id: str, order_id: str, now: datetime) -> Ti
         return ticket
     if status_at(ticket, now) is not SeatStatus.HELD or ticket.hold_id != hold_id:
         raise HoldExpiredError("the seat is not held by this hold any more")
-    return replace(
-        ticket, status=SeatStatus.SOLD, revision=ticket.revision + 1, order_id=order_id, hard_deadline=None
-    )
+    return replace(ticket, status=SeatStatus.SOLD, revision=ticket.revision + 1, order_id=order_id, hard_deadline=None)
 
 
 def release(ticket: Ticket, *, hold_id: str) -> Ticket:
@@ -102,9 +100,7 @@ def revoke(ticket: Ticket, *, order_id: str) -> Ticket:
     return ticket
 
 
-def block(
-    ticket: Ticket, *, seat_id: str, block_id: str, section_id: str, position: int, now: datetime
-) -> Ticket:
+def block(ticket: Ticket, *, seat_id: str, block_id: str, section_id: str, position: int, now: datetime) -> Ticket:
     """Take an AVAILABLE seat out of the sale; idempotent for the same request (`block_id`).
 
     Raises SeatUnavailableError with the seat's status.

@@ -96,7 +96,7 @@ class OrderEntry:
 
 @dataclass(frozen=True, slots=True)
 class HoldList:
-    """The buyer's holds, newest first: the live ones and the last ended ones."""
+    """The buyer's holds, last changed first: the live ones and the last ended ones."""
 
     entries: list[HoldEntry] = field(default_factory=list)
     schema_version: int = 1
@@ -136,9 +136,7 @@ def new_hold(
     )
 
 
-def require_within_limit(
-    holds: HoldList, orders: OrderList, *, wanted: int, limit: int, now: datetime
-) -> None:
+def require_within_limit(holds: HoldList, orders: OrderList, *, wanted: int, limit: int, now: datetime) -> None:
     """Refuse what would give the buyer more seats than `limit`, counting live holds and sold seats.
 
     An OPEN hold past expires_at no longer counts, whether or not its timer has come.
@@ -159,12 +157,11 @@ def require_within_limit(
 def listed(holds: HoldList, hold: Hold) -> tuple[HoldList, list[str]]:
     """List a hold as it is now; gives the list and the ids of ended holds that fall off it."""
     entry = HoldEntry(hold.hold_id, hold.state, len(hold.seats), hold.expires_at)
-    known = any(old.hold_id == hold.hold_id for old in holds.entries)
-    if known:
-        entries = [entry if old.hold_id == hold.hold_id else old for old in holds.entries]
-    else:
-        entries = [entry, *holds.entries]
-    kept, dropped, ended = [], [], 0
+    # To the front: a hold that ends now must not fall off because of younger ones that ended before it.
+    entries = [entry, *(old for old in holds.entries if old.hold_id != hold.hold_id)]
+    kept: list[HoldEntry] = []
+    dropped: list[HoldEntry] = []
+    ended = 0
     for line in entries:
         ended += line.state not in (HoldState.OPEN, HoldState.PAYING)
         is_kept = line.state in (HoldState.OPEN, HoldState.PAYING) or ended <= KEPT_ENDED_HOLDS
@@ -189,7 +186,7 @@ def recorded(orders: OrderList, entry: OrderEntry) -> OrderList:
 
 
 def shown(hold: Hold, now: datetime) -> Hold:
-    """The hold as a reader sees it: OPEN past expires_at is EXPIRED."""
+    """Give the hold as a reader sees it: OPEN past expires_at is EXPIRED."""
     if hold.state is HoldState.OPEN and now >= hold.expires_at:
         return replace(hold, state=HoldState.EXPIRED)
     return hold
@@ -259,8 +256,7 @@ def finish_checkout(hold: Hold | None, *, order_id: str, outcome: OrderState) ->
     another order's, or open and not made by this one, is left alone. Releases to seats of a hold that
     has ended or is not listed any more change nothing that is not its own.
     """
-    is_own = hold is None or order_id in (hold.order_id, hold.made_by)
-    if not is_own:
+    if hold is not None and order_id != (hold.order_id or hold.made_by):
         return FinishVerdict(hold, must_release=False)
     if outcome is OrderState.CONFIRMED:
         return FinishVerdict(hold and replace(hold, state=HoldState.SOLD), must_release=False)

@@ -138,9 +138,7 @@ async def get(ctx: restate.ObjectSharedContext, request: GetTicket, caller: Call
     # Event decides whether the seat exists and whether this caller may know of the event.
     quote = await call(ctx, QUOTE, request.event_id, QuoteRequest([request.seat_id], caller, for_sale=False))
     ticket = await _load(ctx)
-    is_shown = domain.may_see_order(
-        ticket, subject=caller.subject, is_admin=caller.is_admin, owner=quote.owner
-    )
+    is_shown = domain.may_see_order(ticket, subject=caller.subject, is_admin=caller.is_admin, owner=quote.owner)
     return TicketView(
         event_id=request.event_id,
         seat_id=request.seat_id,

@@ -34,9 +34,9 @@ from services.common.seats import HeldSeat
 from services.common.states import SeatStatus
 from services.seatmap.messages import QUOTE, Quote, QuoteRequest
 from services.ticket import domain_buyer as domain
-
 from services.ticket.domain_buyer import Hold, HoldList, OrderEntry, OrderList
 from services.ticket.messages import (
+    ARM,
     BEGIN_CHECKOUT,
     EXPIRE,
     EXTEND,
@@ -84,9 +84,7 @@ async def hold_for_order(ctx: restate.ObjectContext, request: HoldForOrderReques
     """Claim seats for an order and begin its payment at once."""
     at = await moment(ctx)
     caller = Caller(split_key(ctx.key())[1])
-    claimed = await _claim(
-        ctx, request.seat_ids, at, hold_id=request.hold_id, caller=caller, made_by=request.order_id
-    )
+    claimed = await _claim(ctx, request.seat_ids, at, hold_id=request.hold_id, caller=caller, made_by=request.order_id)
     return await _begin(ctx, claimed, request.order_id, at.at)
 
 
@@ -113,6 +111,16 @@ async def finish_checkout(ctx: restate.ObjectContext, request: FinishCheckoutReq
     return Nothing()
 
 
+@private(BUYER, ARM, shared=True)
+async def arm(ctx: restate.ObjectSharedContext, request: ExpireRequest) -> Nothing:
+    """Set a hold's timer, apart from the hold: killing an invocation also kills the sends that it made.
+
+    Source: seen with Restate 1.7.12, where `kill` ends delayed sends of the killed invocation too.
+    """
+    _set_timer(ctx, request.hold_id, request.seat_ids, request.due_at, await now(ctx))
+    return Nothing()
+
+
 @private(BUYER, EXPIRE)
 async def expire(ctx: restate.ObjectContext, request: ExpireRequest) -> Nothing:
     """Do what the hold's timer is for: end it, come again later, or nothing."""
@@ -123,8 +131,8 @@ async def expire(ctx: restate.ObjectContext, request: ExpireRequest) -> Nothing:
         await _keep(ctx, verdict.ended)
     elif verdict.next_due_at is not None:
         _set_timer(ctx, request.hold_id, request.seat_ids, verdict.next_due_at, await now(ctx))
-    elif found is None:
-        log.info("stale timer ignored", hold_id=request.hold_id)
+    else:
+        log.info("stale timer ignored", hold_id=request.hold_id, state=found.state.name if found else "UNKNOWN")
     return Nothing()
 
 
@@ -173,13 +181,11 @@ async def _claim(
     )
     holds = await load(ctx, HOLDS, HoldList) or HoldList()
     orders = await load(ctx, ORDERS, OrderList) or OrderList()
-    domain.require_within_limit(
-        holds, orders, wanted=len(seat_ids), limit=quote.max_seats_per_buyer, now=at.at
-    )
+    domain.require_within_limit(holds, orders, wanted=len(seat_ids), limit=quote.max_seats_per_buyer, now=at.at)
     made = replace(_hold_of(ctx, quote, at.at, hold_id), made_by=made_by)
     # Before the first reserve: whatever happens to this invocation, the timer frees the seats.
     await _keep(ctx, made)
-    _set_timer(ctx, hold_id, made.seat_ids, made.expires_at, at.at)
+    send(ctx, ARM, ctx.key(), ExpireRequest(hold_id, made.expires_at, made.seat_ids))
     await _reserve_all(ctx, made, quote, at.at)
     return made
 
@@ -188,9 +194,7 @@ async def _reserve_all(ctx: restate.ObjectContext, made: Hold, quote: Quote, at:
     """Reserve in sorted order, so that of two overlapping requests one always wins."""
     event_id, buyer = split_key(ctx.key())
     for index, seat in enumerate(quote.seats):
-        request = ReserveRequest(
-            made.hold_id, buyer, seat.section_id, seat.position, made.hard_deadline, at
-        )
+        request = ReserveRequest(made.hold_id, buyer, seat.section_id, seat.position, made.hard_deadline, at)
         try:
             # Ticket alone decides who has the seat.
             await call(ctx, RESERVE, object_key(event_id, seat.seat_id), request)
@@ -249,7 +253,11 @@ async def _keep(ctx: restate.ObjectContext, hold_: Hold) -> None:
 
 
 def _set_timer(
-    ctx: restate.ObjectContext, hold_id: str, seat_ids: list[str], due_at: datetime, at: datetime
+    ctx: restate.ObjectContext | restate.ObjectSharedContext,
+    hold_id: str,
+    seat_ids: list[str],
+    due_at: datetime,
+    at: datetime,
 ) -> None:
     send(ctx, EXPIRE, ctx.key(), ExpireRequest(hold_id, due_at, seat_ids), delay=due_at - at)
 

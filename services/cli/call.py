@@ -1,0 +1,90 @@
+"""`nexus call`: calls an RPC of the gateway with the project's own descriptors; no other tool is needed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import grpc
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from grpc_status import rpc_status
+
+
+class CallError(Exception):
+    """A call that cannot be made or was refused. The text is one line for the terminal."""
+
+
+def methods() -> dict[str, MethodDescriptor]:
+    """Map `nexus.v1.TicketService/HoldSeats` and so on to its descriptor."""
+    from services.gateway.gen.nexus import v1
+
+    found: dict[str, MethodDescriptor] = {}
+    for module in pkgutil.iter_modules(v1.__path__):
+        if not module.name.endswith("_pb2"):
+            continue
+        file = importlib.import_module(f"{v1.__name__}.{module.name}").DESCRIPTOR
+        for service in file.services_by_name.values():
+            found |= {f"{service.full_name}/{method.name}": method for method in service.methods}
+    return found
+
+
+def find(name: str) -> tuple[str, MethodDescriptor]:
+    """Find an RPC by its name, with or without service and package. Raises CallError."""
+    wanted = name.removeprefix("/")
+    all_methods = methods()
+    hits = [
+        path
+        for path in all_methods
+        if path == wanted or path.rpartition(".")[2] == wanted or path.rpartition("/")[2] == wanted
+    ]
+    if len(hits) != 1:
+        known = ", ".join(sorted(path.rpartition(".")[2] for path in all_methods))
+        raise CallError(f"there is no RPC {name}; choose from {known}")
+    return hits[0], all_methods[hits[0]]
+
+
+def call(address: str, name: str, body: str, token: str | None, seconds: float) -> Iterator[dict[str, Any]]:
+    """Call an RPC; give the answer, or the answers of a stream as they come. Raises CallError."""
+    path, method = find(name)
+    request_type = message_factory.GetMessageClass(method.input_type)
+    response_type = message_factory.GetMessageClass(method.output_type)
+    try:
+        request = json_format.Parse(body, request_type())
+    except json_format.ParseError as error:
+        raise CallError(f"the JSON does not fit {method.input_type.full_name}: {error}") from error
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    with grpc.insecure_channel(address) as channel:
+        make: Any = channel.unary_stream if method.server_streaming else channel.unary_unary
+        stub = make(
+            f"/{path}", request_serializer=Message.SerializeToString, response_deserializer=response_type.FromString
+        )
+        try:
+            answer = stub(request, metadata=metadata, timeout=seconds)
+            for message in answer if method.server_streaming else [answer]:
+                yield json_format.MessageToDict(message, preserving_proto_field_name=True)
+        except grpc.RpcError as error:
+            raise CallError(refusal(error)) from error
+
+
+def refusal(error: Any) -> str:
+    """Write a refusal as one line: code, reason, text, details."""
+    status = rpc_status.from_call(error)
+    parts = [f"{error.code().name}: {error.details()}"]
+    for detail in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
+            parts.append(f"reason {info.reason}")
+            if info.metadata:
+                parts.append(json.dumps(dict(sorted(info.metadata.items()))))
+    return "; ".join(parts)
+
+
+def names() -> Sequence[str]:
+    """List every RPC, shortest name that `find` takes."""
+    return sorted(path.rpartition("/")[2] for path in methods())

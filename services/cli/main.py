@@ -1,0 +1,209 @@
+"""The `nexus` command: what it can be asked, and how it answers. Each command's work is in its own module."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.cli import keys as key_files
+from services.cli import token as tokens
+from services.cli import up as stacks
+from services.cli.call import CallError
+from services.cli.local import LocalStack, StackError
+from services.cli.ports import Ports
+from services.cli.run import COMPONENTS, run_component
+from services.common.config import USAGE_ERROR, ConfigError
+from services.registrar.admin import AdminError
+from services.registrar.registration import RegistrationError, parse_endpoints
+
+app = typer.Typer(
+    help="Runs Nexus, sets up this machine, and calls the gateway.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 refused or failed, 2 used wrongly."""
+    try:
+        app()
+    except ConfigError as error:
+        for variable, expected in error.problems.items():
+            print(f"nexus: {variable}: {expected}", file=sys.stderr)
+        raise SystemExit(USAGE_ERROR) from None
+    except (StackError, RegistrationError, AdminError, CallError, PermissionError) as error:
+        print(f"nexus: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+@app.command()
+def run(component: Annotated[str, typer.Argument(help=f"One of {', '.join(COMPONENTS)}.")]) -> None:
+    """Become one server process; its settings are NEXUS_ variables (see README.md)."""
+    run_component(component)
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine, register it, make the event `demo`; a second time changes nothing."""
+    print(stacks.up(_stack()))
+
+
+@app.command()
+def down(
+    wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything that was stored.")] = False,
+) -> None:
+    """Stop what `up` started; data is kept."""
+    print(stacks.down(_stack(), wipe=wipe))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show each component with its ports; exit code 1 unless all are ready."""
+    rows = stacks.status(_stack())
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        table = [
+            (
+                row["component"],
+                row["state"],
+                row["pid"] or "",
+                row["since"] or "",
+                " ".join(map(_port, row["ports"].items())),
+            )
+            for row in rows
+        ]
+        _print_table(("component", "state", "pid", "since (UTC)", "ports"), table)
+    if any(row["state"] != "ready" for row in rows):
+        raise SystemExit(1)
+
+
+@app.command()
+def logs(
+    components: Annotated[list[str] | None, typer.Argument(help="Only these components.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Last lines of each log.")] = 20,
+) -> None:
+    """Show the logs of the local stack."""
+    try:
+        for line in stacks.logs(_stack(), components or [], lines, follow=follow):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        raise SystemExit(0) from None
+
+
+@app.command()
+def register(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Then remove our old versions that are drained.")] = False,
+    breaking: Annotated[bool, typer.Option("--breaking", help="Allow what Restate calls a breaking change.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for endpoints.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Register the endpoints with Restate; repeating it changes nothing.
+
+    NEXUS_ENDPOINTS (ticket=http://127.0.0.1:9081,...) and NEXUS_ADMIN_URL name others than this machine's.
+    """
+    stack = _stack()
+    text = os.environ.get("NEXUS_ENDPOINTS", "")
+    found = parse_endpoints(text) if text else stacks.endpoints(stack)
+    admin_url = os.environ.get("NEXUS_ADMIN_URL") or stack.admin_url
+    rows, removed = asyncio.run(
+        stacks.register(admin_url, found, dry_run=dry_run, breaking=breaking, prune=prune, seconds=timeout)
+    )
+    table = [{name: str(getattr(row, name)) for name in row.__struct_fields__} for row in rows]
+    if as_json:
+        print(json.dumps({"services": table, "removed": removed, "dry_run": dry_run}, indent=2))
+        return
+    _print_table(tuple(table[0]), [tuple(row.values()) for row in table])
+    for address in removed:
+        print(f"{'would remove' if dry_run else 'removed'} {address}: drained")
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="Who signs in, for example ada.")],
+    role: Annotated[list[tokens.Role] | None, typer.Option("--role", help="May be given several times.")] = None,
+    hours: Annotated[float, typer.Option("--hours", help="How long the token is valid.")] = 12,
+) -> None:
+    """Print a sign-in token, signed with the development key that `nexus up` made."""
+    print(_sign(subject, role or [], hours))
+
+
+@app.command()
+def keys(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where; default: those of `nexus up`.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the keys that are missing, and show where they are and the public ones."""
+    made = key_files.ensure(folder or _home() / "keys")
+    shown = {
+        "identity_private_key": str(made.identity_pem),
+        "identity_public_key": made.identity_public,
+        "sign_in_private_key": str(made.auth_private_pem),
+        "sign_in_public_key": str(made.auth_public_pem),
+        "seal_keys": str(made.identity_pem.parent / "seal.key"),
+        "subject_key": str(made.identity_pem.parent / "subject.key"),
+    }
+    print(json.dumps(shown, indent=2) if as_json else "\n".join(f"{name}: {value}" for name, value in shown.items()))
+
+
+@app.command()
+def call(
+    method: Annotated[str, typer.Argument(help="An RPC, for example HoldSeats or TicketService/HoldSeats.")],
+    body: Annotated[str, typer.Argument(help="The request as JSON; - reads it from standard input.")] = "{}",
+    signed: Annotated[str | None, typer.Option("--token", help="Bearer token.")] = None,
+    subject: Annotated[str | None, typer.Option("--as", help="Sign in as this subject.")] = None,
+    role: Annotated[list[tokens.Role] | None, typer.Option("--role", help="With --as.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="host:port; default: this machine's.")] = None,
+    seconds: Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")] = 30,
+) -> None:
+    """Call an RPC over gRPC and print the answer as JSON; a refusal goes to stderr with exit code 1."""
+    from services.cli import call as calls
+
+    target = address or f"127.0.0.1:{Ports.read(os.environ).grpc_port}"
+    bearer = signed or (_sign(subject, role or [], 1) if subject else None)
+    for answer in calls.call(target, method, sys.stdin.read() if body == "-" else body, bearer, seconds):
+        print(json.dumps(answer, indent=2, ensure_ascii=False), flush=True)
+
+
+def _home() -> Path:
+    return Path(os.environ.get("NEXUS_HOME") or stacks.default_home())
+
+
+def _stack() -> LocalStack:
+    return LocalStack(_home(), Ports.read(os.environ))
+
+
+def _sign(subject: str, roles: list[tokens.Role], hours: float) -> str:
+    private = _home() / "keys" / "auth-private.pem"
+    if not private.exists():
+        raise StackError(f"there is no {private}: run `make up` (or `nexus keys`) first")
+    return tokens.sign(private, subject, [role.value for role in roles], hours)
+
+
+def _port(named: tuple[str, int]) -> str:
+    return f"{named[0]}:{named[1]}"
+
+
+def _print_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    # A pipe gets every column whole, a terminal what fits.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)

@@ -1,0 +1,90 @@
+"""What the HTTP door shows beside the RPCs: liveness, readiness, the contract and a page to try it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from services.common.errors import InvalidRequestError
+from services.gateway.asgi import Answer, Request, refusal_answer
+from services.gateway.calls import Gateway
+from services.gateway.routes import Route
+
+READY_SECONDS: Final = 5.0
+"""How long what was found out about readiness holds."""
+
+PING_KEY: Final = "ping"
+UNKEYED: Final = ("Mailer",)
+"""Services without objects that no RPC reaches but that must be there."""
+
+_DOCS: Final = Path(__file__).with_name("docs.html")
+# The page is one file of ours with its script and style in it, and speaks to this gateway only.
+_DOCS_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class Readiness:
+    """Tells whether Restate and every service that the routes name answer; asks at most every five seconds."""
+
+    def __init__(self, gateway: Gateway, routes: Mapping[str, Route]) -> None:
+        self._gateway = gateway
+        self._services = {route.service: PING_KEY for route in routes.values()} | dict.fromkeys(UNKEYED)
+        self._asked_at = float("-inf")
+        self._missing: list[str] = []
+        self._one_at_a_time = asyncio.Lock()
+
+    async def missing(self) -> list[str]:
+        """Give the names of what does not answer; `gateway` where it is stopping."""
+        if self._gateway.stopping.is_set():
+            return ["gateway"]
+        async with self._one_at_a_time:
+            if time.monotonic() - self._asked_at > READY_SECONDS:
+                self._missing = await self._ask()
+                self._asked_at = time.monotonic()
+        return self._missing
+
+    async def _ask(self) -> list[str]:
+        ingress = self._gateway.ingress
+        if not await ingress.is_healthy():
+            return ["restate"]
+        services = sorted(self._services.items())
+        answers = await asyncio.gather(*(ingress.ping(service, key) for service, key in services))
+        return [service for (service, _), is_there in zip(services, answers, strict=True) if not is_there]
+
+
+class Pages:
+    """Answers the paths that are no RPC's."""
+
+    def __init__(self, readiness: Readiness, document: Mapping[str, Any]) -> None:
+        """Take the OpenAPI document as it is to be shown."""
+        self._readiness = readiness
+        self._document = msgspec.json.encode(document)
+        self._docs = _DOCS.read_bytes() if _DOCS.exists() else b""
+
+    async def find(self, request: Request) -> Answer | None:
+        """Give the page of this path, None where it is none of ours."""
+        if request.path not in {"/livez", "/readyz", "/openapi.json", "/docs"}:
+            return None
+        if request.method not in {"GET", "HEAD"}:
+            allowed = "GET, HEAD"
+            return refusal_answer(InvalidRequestError({"method": f"must be {allowed}"}), 405, {"allow": allowed})
+        if request.path == "/livez":
+            return _json(200, {"status": "ok"})
+        if request.path == "/readyz":
+            missing = await self._readiness.missing()
+            return _json(503 if missing else 200, {"status": "not ready" if missing else "ok", "missing": missing})
+        if request.path == "/openapi.json":
+            return Answer(200, self._document, headers={"cache-control": "no-cache"})
+        headers = {"content-security-policy": _DOCS_POLICY, "cache-control": "no-cache"}
+        return Answer(200, self._docs, "text/html; charset=utf-8", headers)
+
+
+def _json(status: int, content: Mapping[str, Any]) -> Answer:
+    return Answer(status, msgspec.json.encode(content), headers={"cache-control": "no-store"})

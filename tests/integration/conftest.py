@@ -1,0 +1,61 @@
+"""One stack of real processes for all integration tests, and the clients that tests ask for by name."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.cli.local import LocalStack, StackError
+from tests.integration.booking import behind, open_hall  # noqa: F401  fixtures for the tests of holds and maps
+from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders
+from tests.integration.client import Client, NewEvent, Token, make_stack, new_event, register, sign
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Everything that `nexus up` starts, on free ports and in a folder of its own; registered and ready."""
+    made = make_stack(tmp_path_factory.mktemp("nexus"))
+    try:
+        made.start_all()
+        asyncio.run(register(made))
+        made.wait_ready("gateway", ready=True)
+        yield made
+    except StackError as error:
+        pytest.exit(f"the stack does not start: {error}", returncode=3)
+    finally:
+        made.stop_all()
+
+
+@pytest.fixture(scope="session")
+async def client(stack: LocalStack) -> AsyncIterator[Client]:
+    made = Client(stack)
+    yield made
+    await made.session.close()
+
+
+@pytest.fixture(scope="session")
+def http(client: Client) -> Client:
+    """The client's other name: `await http.call(method, path, token, body, headers)`."""
+    return client
+
+
+@pytest.fixture(scope="session")
+def token(stack: LocalStack) -> Token:
+    """`token(subject, role=None, hours=1)`."""
+    return functools.partial(sign, stack)
+
+
+@pytest.fixture(scope="session", name="new_event")
+def new_event_fixture(client: Client) -> NewEvent:
+    """`await new_event(rows=, seats_per_row=, price=, is_published=, **fields)` -> (event_id, organizer's token)."""
+    return functools.partial(new_event, client)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder for a stack of the test's own."""
+    return tmp_path / "home"
