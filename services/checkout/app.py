@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.checkout import outside
+from services.checkout import mail, outside
 from services.checkout.handlers import CHECKOUT
 from services.checkout.handlers_mailer import MAILER
 
@@ -13,6 +13,7 @@ async def startup() -> None:
     """Fail now, and not at the first order, where a setting is missing."""
     outside.key_ring()
     outside.provider()
+    mail.check_sender(outside.settings().mail_from)
 
 
 async def shutdown() -> None:

@@ -133,6 +133,11 @@ async def send(message: EmailMessage, settings: MailSettings) -> None:
         raise MailUnavailableError(f"mail could not be handed over: {type(error).__name__}") from None
 
 
+def check_sender(sender: str) -> None:
+    """Refuse a NEXUS_MAIL_FROM that no mail can come from. Raises MailAddressError."""
+    _sender(sender)
+
+
 def format_money(money: Money) -> str:
     """Write an amount with the decimals of its currency, as in `45.00 EUR`."""
     exponent = EXPONENTS.get(money.currency_code, DEFAULT_EXPONENT)

@@ -211,7 +211,10 @@ def _record_authorize(order: Order, outcome: Outcome) -> Order:
         case Result.DONE:
             order = replace(order, payment=PaymentState.AUTHORIZED)
         case Result.DECLINED:
-            return _decide(replace(order, payment=PaymentState.DECLINED), *DECLINED)
+            # After an attempt whose answer was lost, the void makes sure that nothing stays authorized.
+            is_certain = order.attempts == 1
+            payment = PaymentState.DECLINED if is_certain else PaymentState.UNKNOWN
+            return _decide(replace(order, payment=payment), *DECLINED)
         case Result.VOIDED:
             return _decide(replace(order, payment=PaymentState.VOIDED), *UNAVAILABLE)
         case Result.TOO_LATE:
@@ -254,9 +257,9 @@ def _record_capture(order: Order, outcome: Outcome) -> Order:
         case Result.VOIDED:
             return _decide(replace(order, payment=PaymentState.VOIDED), *UNAVAILABLE)
         case Result.TOO_LATE:
-            # Before the first attempt no money can have moved: the seats need not wait for the void.
-            is_first = order.payment is PaymentState.AUTHORIZED
-            return _decide(order, *UNAVAILABLE) if is_first else _give_capture_up(order)
+            # Even where no attempt is recorded: one may have been made whose answer died with its process
+            # before it was journaled (FACTS.md). The seats stay SOLD until the void has answered.
+            return _give_capture_up(order)
         case _:
             return _wait_or(replace(order, payment=PaymentState.UNKNOWN), outcome, _give_capture_up(order))
 

@@ -77,7 +77,8 @@ class Ingress:
         reached, DeadlineExceededError after `timeout`, InternalError for anything else.
         """
         url = self._url(service, key, handler, send=send)
-        headers = dict(_CLIENT_HEADERS)
+        # A handler without input, as `ping`, refuses a content-type.
+        headers = dict(_CLIENT_HEADERS) if body else {}
         if idempotency_key is not None:
             headers["idempotency-key"] = idempotency_key
         if traceparent:
@@ -129,7 +130,7 @@ class Ingress:
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30, ttl_dns_cache=10),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                skip_auto_headers=("user-agent", "accept", "accept-encoding"),
+                skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
             )
         return self._session
 

@@ -52,7 +52,7 @@ def test_untouched_seat_is_available() -> None:
 
 def test_reserve_writes_down_who_holds_the_seat() -> None:
     """A reserved seat knows its hold, its buyer, its place on the map and its hard deadline, and nothing else."""
-    assert HELD == Ticket(
+    assert Ticket(
         status=SeatStatus.HELD,
         revision=1,
         section_id="A",
@@ -60,7 +60,7 @@ def test_reserve_writes_down_who_holds_the_seat() -> None:
         hold_id="h1",
         buyer="ada",
         hard_deadline=DEADLINE,
-    )
+    ) == HELD
 
 
 def test_reserve_is_idempotent_per_hold() -> None:
@@ -86,7 +86,7 @@ def test_sold_seat_is_not_reserved_again_by_its_own_hold() -> None:
 
 def test_confirm_sells_to_the_order_of_the_hold() -> None:
     """Confirm makes the held seat the order's; no deadline is left on it."""
-    assert SOLD == replace(HELD, status=SeatStatus.SOLD, revision=2, order_id="o1", hard_deadline=None)
+    assert replace(HELD, status=SeatStatus.SOLD, revision=2, order_id="o1", hard_deadline=None) == SOLD
 
 
 def test_confirm_is_idempotent_for_its_order() -> None:
@@ -176,7 +176,7 @@ def test_revoke_takes_back_its_own_sale_only() -> None:
 
 def test_block_takes_the_seat_out_of_the_sale() -> None:
     """A blocked seat knows which request blocked it, and repeating that request changes nothing."""
-    assert BLOCKED == Ticket(SeatStatus.BLOCKED, revision=1, section_id="A", position=7, block_id="b1")
+    assert Ticket(SeatStatus.BLOCKED, revision=1, section_id="A", position=7, block_id="b1") == BLOCKED
     assert blocked(BLOCKED) is BLOCKED
 
 
