@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
@@ -57,12 +56,15 @@ def call(address: str, name: str, body: str, token: str | None, seconds: float) 
     try:
         request = json_format.Parse(body, request_type())
     except json_format.ParseError as error:
-        raise CallError(f"the JSON does not fit {method.input_type.full_name}: {error}") from error
+        problem = " ".join(str(error).split())
+        raise CallError(f"the JSON does not fit {method.input_type.full_name}: {problem}") from error
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     with grpc.insecure_channel(address) as channel:
         make: Any = channel.unary_stream if method.server_streaming else channel.unary_unary
         stub = make(
-            f"/{path}", request_serializer=Message.SerializeToString, response_deserializer=response_type.FromString
+            f"/{path}",
+            request_serializer=request_type.SerializeToString,
+            response_deserializer=response_type.FromString,
         )
         try:
             answer = stub(request, metadata=metadata, timeout=seconds)

@@ -76,6 +76,8 @@ class Processes:
         while True:
             self._reap(name)
             if not self._group_lives(name):
+                # It may have become a zombie of this very process just now.
+                self._reap(name)
                 self._file(name).unlink(missing_ok=True)
                 return True
             if time.monotonic() > deadline:
@@ -113,7 +115,8 @@ class Processes:
     def _reap(self, name: str) -> None:
         """Let a child of this very process go, which else would stay as a zombie."""
         child = self._children.get(name)
-        if child is not None and child.poll() is not None:
+        if child is not None and (child.poll() is not None or birth(child.pid) is None):
+            child.wait()
             del self._children[name]
 
     def _group_lives(self, name: str) -> bool:

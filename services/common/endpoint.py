@@ -27,6 +27,7 @@ from granian.log import LogLevels
 from granian.server import Server as Granian
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
+from restate._internal import IdentityKeyException  # type: ignore[import-not-found]
 from restate.extensions import current_context
 from restate.server import install_shutdown_hook
 from restate.server_context import restate_context_is_replaying
@@ -94,7 +95,7 @@ def check_identity(identity_keys: tuple[str, ...]) -> None:
             refuse_start(f"NEXUS_IDENTITY_KEYS: expected keys that begin with {PUBLIC_KEY_PREFIX}")
     try:
         restate.app(services=[], identity_keys=list(identity_keys))
-    except ValueError:
+    except IdentityKeyException:
         refuse_start("NEXUS_IDENTITY_KEYS: a key is not the base58 form of an Ed25519 public key")
 
 

@@ -241,7 +241,11 @@ def refuse_sold(gateway: Gateway, call: Call) -> None:
     if event is None:
         maps.events.refresh(event_id)
     elif event.is_selling(datetime.now(UTC)):
-        raise SeatUnavailableError({seat_id: NAMES[letter] for seat_id, letter in letters.items() if letter in NAMES})
+        error = SeatUnavailableError({seat_id: NAMES[letter] for seat_id, letter in letters.items() if letter in NAMES})
+        if call.route.made_id is not None:
+            # As the object's own refusal has it; here nothing was made under this id.
+            error.details[call.route.made_id.name] = call.made_id
+        raise error
 
 
 COMPOSED: dict[str, ComposedCall] = {

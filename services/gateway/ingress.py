@@ -7,6 +7,7 @@ ingress, which the gateway must make safe".
 
 from __future__ import annotations
 
+import io
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,7 @@ MAX_CONNECTIONS = 8192
 """Calls in flight at once; each holds a connection while its handler runs."""
 
 CONNECT_SECONDS = 2.0
+LARGE_BYTES = 512 * 1024
 MAX_SECONDS = 330.0
 """Longest that anybody waits: the longest payment and its fence stay below it."""
 
@@ -89,7 +91,8 @@ class Ingress:
         try:
             async with self._pool().post(
                 url,
-                data=body,
+                # Large bodies in pieces: as one, aiohttp warns, they would hold the event loop up.
+                data=body if len(body) < LARGE_BYTES else io.BytesIO(body),
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=limit, sock_connect=min(CONNECT_SECONDS, limit)),
                 allow_redirects=False,

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from services.common.ids import ID_PATTERN
 from services.gateway.gen.nexus.v1 import options_pb2
-from services.gateway.routes import rules_of
+from services.gateway.routes import option_of, rules_of
 
 Schema = dict[str, Any]
 
@@ -151,7 +151,8 @@ def field_example(field: FieldDescriptor) -> Any:
 
 def exactly_one_of(kind: Descriptor) -> list[str]:
     """Give the fields of which a message must have exactly one; empty where there is no such rule."""
-    return list(kind.GetOptions().Extensions[options_pb2.message_rules].exactly_one_of)
+    rules: options_pb2.MessageRules = option_of(kind.GetOptions(), options_pb2.message_rules)
+    return list(rules.exactly_one_of)
 
 
 def is_plain(field: FieldDescriptor) -> bool:

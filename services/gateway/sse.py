@@ -38,6 +38,7 @@ async def stream(gateway: Gateway, call: Call, request: Request, send: Send, hea
 
     A refusal before the first event is raised, so that it has a status of its own.
     """
+    await request.drain()
     gone = asyncio.ensure_future(request.disconnected())
     out = _Out(send, {**_HEADERS, **headers})
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -14,7 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from services.cli.local import LocalStack
+from services.cli.local import LocalStack, answers
 from tests.integration.client import Answer, Client, new_event, sign
 
 Found = TypeVar("Found")
@@ -233,6 +235,12 @@ class Behind:
         async with self._session.post(f"{self.stack.admin_url}/deployments", json=body) as answer:
             assert answer.status in (200, 201), await answer.text()
 
+    async def invoke(self, target: str, body: object) -> Any:
+        """Call a handler straight on the ingress, past the gateway."""
+        async with self._session.post(f"{self.stack.ingress_url}/{target}", json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
     def log(self, component: str, text: str) -> list[dict[str, Any]]:
         """Give the lines of a component's log that hold a text."""
         lines = self.stack.processes.log_file(component).read_text(errors="replace").splitlines()
@@ -256,3 +264,29 @@ def open_hall(client: Client) -> OpenHall:
 async def behind(stack: LocalStack) -> AsyncIterator[Behind]:
     async with aiohttp.ClientSession() as session:
         yield Behind(stack, session)
+
+
+@pytest.fixture(scope="session")
+async def scratch(stack: LocalStack, behind: Behind) -> AsyncIterator[Behind]:
+    """Restate with the services of scratch_services.py."""
+    port = free_port()
+    own = {"NEXUS_PORT": str(port), "NEXUS_METRICS_PORT": "0"}
+    argv = [sys.executable, "-m", "tests.integration.scratch_services"]
+    stack.processes.start("scratch", argv, stack.environ("ticket") | own)
+    try:
+
+        async def is_up() -> bool:
+            return await asyncio.to_thread(answers, f"http://127.0.0.1:{port}/health")
+
+        await until(is_up, "the scratch endpoint", 30)
+        await behind.register(f"http://127.0.0.1:{port}")
+        yield behind
+    finally:
+        stack.processes.kill("scratch")
+
+
+def free_port() -> int:
+    """Choose a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

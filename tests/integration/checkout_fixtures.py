@@ -160,6 +160,10 @@ class Shop:
             assert answer.status == 200, await answer.text()
             return await answer.json()
 
+    async def gate_is_idle(self) -> bool:
+        """Tell whether no request is on its way to the provider."""
+        return self.gate.in_flight == 0
+
     # Operators: Restate's admin API, and signals.
 
     async def query(self, sql: str) -> list[dict[str, Any]]:
@@ -247,7 +251,7 @@ class Shop:
     async def restart(self, component: str) -> None:
         """Start a component again, and wait until the gateway finds everything as it should be."""
         await asyncio.to_thread(self.stack.restart, component)
-        await asyncio.to_thread(self.stack.wait_ready, "gateway", ready=False)
+        await asyncio.to_thread(self.stack.wait_ready, "gateway", ready=True)
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +266,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     try:
         await asyncio.to_thread(stack.start_all)
         await register(stack)
-        await asyncio.to_thread(stack.wait_ready, "gateway", ready=False)
+        await asyncio.to_thread(stack.wait_ready, "gateway", ready=True)
         yield Shop(stack, client, gate)
     except StackError as error:
         pytest.fail(f"the shop does not start: {error}")

@@ -89,6 +89,7 @@ class Gate:
     def __init__(self) -> None:
         self.url = ""
         self.provider_url = ""
+        self.in_flight = 0
         self._rules: dict[tuple[str, str], Rule] = {}
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -126,7 +127,11 @@ class Gate:
 
         payment_key, _, call = request.path.removeprefix("/v1/payments/").partition("/")
         rule = self._rules.get((payment_key, call))
-        answered = await rule(forward) if rule is not None else await forward()
+        self.in_flight += 1
+        try:
+            answered = await rule(forward) if rule is not None else await forward()
+        finally:
+            self.in_flight -= 1
         if answered is None:
             assert request.transport is not None
             request.transport.abort()

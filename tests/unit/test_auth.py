@@ -50,6 +50,7 @@ def token(key: Any = KEY, algorithm: str = "EdDSA", headers: dict[str, Any] | No
 
 def hs256(secret: bytes) -> str:
     """Sign with a public key as if it were a shared secret; PyJWT itself refuses to."""
+
     def part(value: dict[str, Any]) -> bytes:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
 
@@ -59,7 +60,9 @@ def hs256(secret: bytes) -> str:
 
 
 def authenticator(key: Any = KEY, **options: Any) -> Authenticator:
-    return Authenticator(lambda subject: f"#{subject}", jwts=JwtVerifier(OneKey(pem(key)), ALGORITHMS, "nexus", "nexus"), **options)
+    return Authenticator(
+        lambda subject: f"#{subject}", jwts=JwtVerifier(OneKey(pem(key)), ALGORITHMS, "nexus", "nexus"), **options
+    )
 
 
 def bearer(text: str) -> Credentials:
@@ -180,7 +183,10 @@ class Provider:
 
     async def answer(self, _request: web.Request) -> web.Response:
         self.asked += 1
-        listed = [{**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid} for kid, key in self.keys.items()]
+        listed = [
+            {**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid}
+            for kid, key in self.keys.items()
+        ]
         return web.json_response({"keys": listed})
 
 

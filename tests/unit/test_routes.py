@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from grpc_tools import protoc
 
 from services.gateway.gen.nexus.v1 import options_pb2, ticket_pb2
 from services.gateway.paths import PathTable, PathTemplate
 from services.gateway.routes import CONTRACT, Route, RouteError, further_files, load_routes
-
-PROTO = Path(__file__).resolve().parents[2] / "proto"
-_numbers = itertools.count()
-
-HTTP = 'option (google.api.http) = {get: "/v1/scratch/{thing_id}"};'
-ROUTE = 'option (nexus.v1.route) = {service: "Thing" key: "{thing_id}" handler: "get" access: ACCESS_SIGNED_IN};'
+from tests.unit.scratch import FIELDS, HTTP, ROUTE, compile_scratch
 
 
-def scratch(tmp_path: Path, rpc: str, fields: str = "string thing_id = 1 [(nexus.v1.rules) = {id: true}];") -> dict[str, Route]:
-    """Compile a service that no code of the gateway names, and read its routes."""
-    package = f"scratch{next(_numbers)}"
-    source = tmp_path / f"{package}.proto"
-    source.write_text(
-        f"""syntax = "proto3";
-        package {package};
-        import "google/api/annotations.proto";
-        import "nexus/v1/options.proto";
-        message Ask {{ {fields} }}
-        message Tell {{ string thing_id = 1; bool is_there = 2; }}
-        service Things {{ {rpc} }}"""
-    )
-    image = tmp_path / "image.binpb"
-    google = Path(str(files("google.rpc").joinpath("../.."))).resolve()
-    bundled = files("grpc_tools").joinpath("_proto")
-    arguments = ["protoc", f"-I{tmp_path}", f"-I{PROTO}", f"-I{google}", f"-I{bundled}"]
-    assert protoc.main([*arguments, f"--descriptor_set_out={image}", source.name]) == 0
-    return load_routes(further_files(image.read_bytes()))
+def scratch(folder: Path, rpc: str, fields: str = FIELDS) -> dict[str, Route]:
+    """Read the routes of a service that no code of the gateway names."""
+    return load_routes(further_files(compile_scratch(folder, rpc, fields)))
 
 
 def test_contract_is_complete() -> None:
@@ -84,7 +60,10 @@ def test_new_rpc_is_routed_by_its_proto_alone(tmp_path: Path) -> None:
     [
         (f"rpc Get(Ask) returns (Tell) {{ {HTTP} }}", "needs \\(nexus.v1.route\\)"),
         (f"rpc Get(Ask) returns (Tell) {{ {ROUTE} }}", "needs \\(google.api.http\\)"),
-        (f"rpc Get(Ask) returns (Tell) {{ {HTTP} {ROUTE.replace(' access: ACCESS_SIGNED_IN', '')} }}", "must say access"),
+        (
+            f"rpc Get(Ask) returns (Tell) {{ {HTTP} {ROUTE.replace(' access: ACCESS_SIGNED_IN', '')} }}",
+            "must say access",
+        ),
         (f"rpc Get(Ask) returns (Tell) {{ {HTTP} {ROUTE.replace('{thing_id}', '{nothing}')} }}", "no field 'nothing'"),
         (f"rpc Get(Ask) returns (Tell) {{ {HTTP.replace('thing_id', 'nothing')} {ROUTE} }}", "no field 'nothing'"),
         (f"rpc Get(Ask) returns (Tell) {{ {HTTP.replace('{thing_id}', '**')} {ROUTE} }}", "cannot read segment"),

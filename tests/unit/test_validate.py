@@ -42,13 +42,11 @@ def event(**fields: object) -> event_pb2.CreateEventRequest:
 
 
 def opened(request: Message, name: str, headers: list[str] | None = None, caller: Caller = ANN) -> Call:
-    return ADMISSION.open(
-        ROUTES[name], request, caller, idempotency_keys=headers or [], deadline=None, traceparent=""
-    )
+    return ADMISSION.open(ROUTES[name], request, caller, idempotency_keys=headers or [], deadline=None, traceparent="")
 
 
 BAD_IDS = [" ", ".", "..", "../SeatMap", "a/b", "a%2Fb", "\0", "a\0b", "x" * 65, "a\u202eb", "a\u200db", "é", "e\u0301"]
-BAD_IDS += ["１２", "😀", "A\n", "-a", "_a", "a:b", "__proto__"]
+BAD_IDS += ["\uff11\uff12", "😀", "A\n", "-a", "_a", "a:b", "__proto__"]
 
 
 @pytest.mark.parametrize("text", BAD_IDS)
@@ -114,7 +112,7 @@ def test_good_requests_pass() -> None:
     """What is within bounds is not refused."""
     seats = [event_pb2.Seat(seat_id="s", category_id="c", x=0.0, y=-5.5)]
     good = event(
-        title="Gala – été 🎭",
+        title="Gala: été 🎭",
         currency_code="EUR",
         hold_seconds=1,
         starts_at=Timestamp(seconds=1_900_000_000),
@@ -161,7 +159,7 @@ def test_empty_id_in_a_key_is_refused() -> None:
         ("", ["x" * 256], False),
     ],
 )
-def test_idempotency_key_fills_request_id(field: str, headers: list[str], is_good: bool) -> None:  # noqa: FBT001
+def test_idempotency_key_fills_request_id(field: str, headers: list[str], is_good: bool) -> None:
     """The header stands for request_id, and may not say another one."""
     call = opened(hold(request_id=field), HOLD, headers)
     if is_good:

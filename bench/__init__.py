@@ -1,0 +1,1 @@
+"""Load programs; each starts its own servers on free ports and prints what it measured."""
