@@ -28,8 +28,8 @@ from services.common.config import ENDPOINTS
 
 PROJECT: Final = SERVICES.parent
 START_ORDER: Final = ("restate", "payment-simulator", "mail-sink", *ENDPOINTS, "gateway")
-STOP_SECONDS: Final = {"gateway": 25.0, "ticket": 25.0, "seatmap": 25.0, "checkout": 25.0}
-"""Longer than a process drains (20 s); 10 s for the others."""
+STOP_SECONDS: Final = 25.0
+"""Longer than a process drains (20 s)."""
 
 READY_SECONDS: Final = 60.0
 HOST: Final = "127.0.0.1"
@@ -146,18 +146,13 @@ class LocalStack:
 
     def stop(self, component: str) -> bool:
         """Let a component drain and end. False where it did not run."""
-        return self.processes.stop(component, STOP_SECONDS.get(component, 10.0))
+        return bool(self.processes.stop([component], STOP_SECONDS))
 
     def stop_all(self) -> list[str]:
         """Stop every component, the doors first; give those that ran."""
-        running = [component for component in reversed(START_ORDER) if self.processes.record(component) is not None]
         # The gateway first: it still needs the others for the calls it is answering.
-        for group in (("gateway",), ENDPOINTS, ("mail-sink", "payment-simulator"), ("restate",)):
-            for component in group:
-                self.processes.signal(component, signal.SIGTERM)
-            for component in group:
-                self.stop(component)
-        return running
+        groups = (("gateway",), ENDPOINTS, ("mail-sink", "payment-simulator"), ("restate",))
+        return [component for group in groups for component in self.processes.stop(group, STOP_SECONDS)]
 
     def kill(self, component: str) -> None:
         """SIGKILL the whole process group of a component."""

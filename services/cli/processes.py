@@ -84,14 +84,17 @@ class Processes:
                 return False
             time.sleep(POLL_SECONDS)
 
-    def stop(self, name: str, seconds: float) -> bool:
-        """SIGTERM the group, SIGKILL what is left after `seconds`. False where there was nothing to stop."""
-        if not self.signal(name, signal.SIGTERM):
-            self._file(name).unlink(missing_ok=True)
-            return False
-        if not self.wait_gone(name, seconds):
-            self.kill(name)
-        return True
+    def stop(self, names: Sequence[str], seconds: float) -> list[str]:
+        """SIGTERM the groups once and side by side, SIGKILL what is left after `seconds`; give what was stopped.
+
+        Once: granian's parent can lock up when a second signal comes while it handles the first.
+        """
+        stopped = [name for name in names if self.signal(name, signal.SIGTERM)]
+        deadline = time.monotonic() + seconds
+        for name in names:
+            if not self.wait_gone(name, max(0.0, deadline - time.monotonic())):
+                self.kill(name)
+        return stopped
 
     def kill(self, name: str) -> None:
         """SIGKILL the group and wait until it is gone."""
