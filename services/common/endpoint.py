@@ -33,7 +33,7 @@ from restate.server import install_shutdown_hook
 from restate.server_context import restate_context_is_replaying
 from structlog.typing import EventDict, WrappedLogger
 
-from services.common import code, log
+from services.common import code, drain, log
 from services.common.config import DEFAULT_PORTS, EndpointSettings, load_or_exit, refuse_start
 
 Scope = MutableMapping[str, Any]
@@ -111,6 +111,7 @@ def build(component: str, module: str, version: str, settings: EndpointSettings)
     """Make the ASGI app, in the process that serves it."""
     log.configure(component, settings.log_level, processors=[drop_replayed, add_invocation])
     endpoint = importlib.import_module(module)
+    drain.suspend_on_shutdown()
     app = restate.app(services=endpoint.SERVICES, identity_keys=list(settings.identity_keys))
     return Endpoint(app, version, settings, endpoint)
 

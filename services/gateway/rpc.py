@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -16,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from services.common.errors import DeadlineExceededError, InvalidRequestError, NexusError
 from services.gateway import metrics
 from services.gateway.admission import IDEMPOTENCY_KEY, Admission
+from services.gateway.asgi import BODY_SECONDS
 from services.gateway.auth import Authenticator, Credentials
 from services.gateway.calls import Call, Gateway
 from services.gateway.ingress import MAX_SECONDS
@@ -69,7 +72,7 @@ class RpcDoor:
         self._server.add_generic_rpc_handlers((_Handlers({name: self._handler(routes[name]) for name in routes}),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         shown = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(shown, self._server)
+        reflection.enable_server_reflection(shown, self._server, _Symbols(descriptor_pool.Default()))  # type: ignore[arg-type]
 
     async def start(self, address: str) -> int:
         """Listen, and say SERVING. Gives the port. Raises RuntimeError where the address is taken."""
@@ -88,13 +91,14 @@ class RpcDoor:
         await self._server.stop(grace_seconds)
 
     def _handler(self, route: Route) -> grpc.RpcMethodHandler[bytes, Message]:
-        # Bytes go in as they are, so that what cannot be parsed is refused in our own words.
+        # Bytes go in as they are, so that what cannot be parsed is refused in our own words. They are read as a
+        # stream, because grpc.aio never answers a unary call whose one message does not come whole.
         if route.is_stream:
 
-            async def stream(data: bytes, context: Context) -> AsyncIterator[Message]:
+            async def stream(sent: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
                 with metrics.rpc(route) as outcome, metrics.STREAMS.labels("grpc").track_inprogress():
                     try:
-                        call = await self._open(route, data, context)
+                        call = await self._open(route, await _only(sent), context)
                         async with contextlib.aclosing(self._gateway.stream(call)) as messages:
                             async for message in messages:
                                 yield message
@@ -102,12 +106,12 @@ class RpcDoor:
                     except FAULTS as fault:
                         await _abort(context, opaque(fault), outcome)
 
-            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=_serialize)
+            return grpc.stream_stream_rpc_method_handler(stream, response_serializer=_serialize)
 
-        async def unary(data: bytes, context: Context) -> Message:
+        async def unary(sent: AsyncIterator[bytes], context: Context) -> Message:
             with metrics.rpc(route) as outcome:
                 try:
-                    call = await self._open(route, data, context)
+                    call = await self._open(route, await _only(sent), context)
                     response = await self._gateway.unary(call)
                     outcome.answered()
                 except FAULTS as fault:
@@ -115,7 +119,7 @@ class RpcDoor:
                     raise  # Never reached: abort raises.
                 return response
 
-        return grpc.unary_unary_rpc_method_handler(unary, response_serializer=_serialize)
+        return grpc.stream_unary_rpc_method_handler(unary, response_serializer=_serialize)
 
     async def _open(self, route: Route, data: bytes, context: Context) -> Call:
         if len(data) > route.max_bytes:
@@ -158,12 +162,40 @@ class _Handlers(_GenericHandler):
         return self._handlers.get(handler_call_details.method)
 
 
+class _Symbols:
+    """A descriptor pool that also finds methods and fields, as `grpcurl describe` asks for them."""
+
+    def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - protobuf's own name
+        """Give the file of a symbol, or of the service or message that it is part of."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindFileContainingSymbol(symbol.rpartition(".")[0])
+
+
 def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for name, value in metadata:
         if isinstance(value, str):
             texts.setdefault(name, []).append(value)
     return texts
+
+
+async def _only(sent: AsyncIterator[bytes]) -> bytes:
+    """Read the one message of a call whose requests are no stream."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for data in sent:
+                return data
+    except TimeoutError as error:
+        raise InvalidRequestError({"request": f"must arrive within {BODY_SECONDS:.0f} s"}) from error
+    raise InvalidRequestError({"request": "must be one whole message"})
 
 
 def _parse(route: Route, data: bytes) -> Message:

@@ -1,4 +1,4 @@
-"""A client of Restate's admin API: the five calls that registration needs."""
+"""A client of Restate's admin API: the calls that registration needs."""
 
 from __future__ import annotations
 
@@ -77,10 +77,15 @@ class Admin:
         """Map each service to the deployment that new calls go to."""
         return {item["name"]: item["deployment_id"] for item in (await self._call("GET", "/services"))["services"]}
 
-    async def preview(self, uri: str, *, breaking: bool) -> Deployment:
-        """Let Restate discover an address, without registering it."""
+    async def discover(self, uri: str) -> Deployment:
+        """Let Restate discover an address anew, without registering it."""
         # force: without it Restate would show what it already knows of the address. Source: FACTS.md.
-        body = {"uri": uri, "force": True, "breaking": breaking, "dry_run": True}
+        body = {"uri": uri, "force": True, "breaking": True, "dry_run": True}
+        return _deployment({"uri": uri} | await self._call("POST", "/deployments", body))
+
+    async def preview(self, uri: str, *, breaking: bool) -> Deployment:
+        """Ask whether a new address would be registered. Raises AdminError where it would be refused."""
+        body = {"uri": uri, "force": False, "breaking": breaking, "dry_run": True}
         return _deployment({"uri": uri} | await self._call("POST", "/deployments", body))
 
     async def register(self, uri: str, metadata: Mapping[str, str], *, breaking: bool) -> Deployment:

@@ -95,7 +95,7 @@ class Registrar:
         base = f"{endpoint.url.rstrip('/')}/v/{running}"
         known = await self._known(base)
         newest = known[-1] if known else None
-        preview = await self.admin.preview(newest.uri if newest else base, breaking=True)
+        preview = await self.admin.discover(newest.uri if newest else base)
         if newest and (await self.admin.deployment(newest.deployment_id)).same_services(preview):
             latest = await self.admin.latest()
             if all(latest.get(service.name) == newest.deployment_id for service in preview.services):

@@ -229,6 +229,11 @@ class Behind:
         async with self._session.patch(f"{self.stack.admin_url}/invocations/{invocation_id}/kill") as answer:
             assert answer.status == 200, await answer.text()
 
+    async def kill_if_running(self, invocation_id: str) -> None:
+        """Kill an invocation unless it has ended by itself."""
+        async with self._session.patch(f"{self.stack.admin_url}/invocations/{invocation_id}/kill") as answer:
+            assert answer.status in (200, 404, 409), await answer.text()
+
     async def register(self, url: str) -> None:
         """Register an endpoint of a test's own."""
         body = {"uri": url, "force": True}

@@ -168,8 +168,8 @@ class Shop:
 
     async def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask Restate about itself."""
-        headers = {"accept": "application/json"}
-        async with aiohttp.request("POST", f"{self.stack.admin_url}/query", json={"query": sql}, headers=headers) as answer:
+        url, headers = f"{self.stack.admin_url}/query", {"accept": "application/json"}
+        async with aiohttp.request("POST", url, json={"query": sql}, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
             return list((await answer.json())["rows"])
 

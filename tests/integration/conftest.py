@@ -13,6 +13,7 @@ from services.cli.local import LocalStack, StackError
 from tests.integration.booking import behind, open_hall, scratch  # noqa: F401  fixtures for the tests of holds and maps
 from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders
 from tests.integration.client import Client, NewEvent, Token, make_stack, new_event, register, sign
+from tests.integration.world import world  # noqa: F401  a fixture for the tests of bad input and ownership
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,19 @@ from services.cli.ports import Ports
 from services.registrar.admin import Admin
 from services.registrar.registration import EndpointAt, Registrar, Row
 
+SERVICE_SOURCE = """
+import restate
+Scratch = restate.Service("Scratch")
+
+@Scratch.handler()
+async def renamed(ctx: restate.Context) -> str:
+    return VERSION
+
+SERVICES = [Scratch]
+"""
+
 SOURCE = """
-import asyncio, os, pathlib
+import asyncio, datetime, os, pathlib
 import restate
 
 Scratch = restate.VirtualObject("Scratch")
@@ -39,6 +50,12 @@ async def slow(ctx: restate.ObjectContext, seconds: float) -> str:
     answer = await ctx.run_typed("step", step)
     note("answered")
     return answer
+
+@Scratch.handler(kind="shared")
+async def wait(ctx: restate.ObjectSharedContext, seconds: float) -> str:
+    note("waits")
+    await ctx.sleep(datetime.timedelta(seconds=seconds))
+    return VERSION
 
 @Scratch.handler(kind="shared")
 async def version(ctx: restate.ObjectSharedContext) -> str:

@@ -9,7 +9,15 @@ import re
 import grpc
 import pytest
 
-from services.gateway.gen.nexus.v1.checkout_pb2 import CheckoutRequest, Order
+from services.gateway.gen.nexus.v1.checkout_pb2 import (
+    ORDER_STATE_AUTHORIZING,
+    ORDER_STATE_CONFIRMED,
+    PAYMENT_STATE_AUTHORIZED,
+    PAYMENT_STATE_CAPTURED,
+    CheckoutRequest,
+    Order,
+    WatchOrderRequest,
+)
 from tests.integration.checkout_fixtures import FINAL, Shop, detail, new_order_id, until
 from tests.integration.payment_gate import Halt
 
@@ -62,7 +70,7 @@ async def test_several_seats_are_sold_in_one_step(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("is_held_first", [True, False])
-async def test_a_decline_gives_everything_back(shop: Shop, is_held_first: bool) -> None:  # noqa: FBT001
+async def test_a_decline_gives_everything_back(shop: Shop, is_held_first: bool) -> None:
     """A declined card ends the order DECLINED at once; the seat is free and nothing was captured."""
     event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()
     if is_held_first:
@@ -194,6 +202,29 @@ async def test_an_async_checkout_answers_at_once_and_is_watched_to_its_end(shop:
     assert states[-1] == "ORDER_STATE_CONFIRMED"
     assert not set(states[:-1]) & FINAL, "only the last one is final"
     assert await shop.effects(order_id) == ["authorized", "captured"]
+
+
+async def test_an_order_is_watched_over_grpc_to_its_end(shop: Shop) -> None:
+    """WatchOrder streams the order as it is, then its changes, and ends with the final one."""
+    event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()
+    halt = Halt()
+    shop.gate.put(order_id, "capture", halt)
+    buying = shop.start(ada, event_id, "A-1-1", order_id=order_id)
+    await halt.arrived()
+    seen: list[Order] = []
+    async with grpc.aio.insecure_channel(shop.stack.grpc_address) as channel:
+        watch = channel.unary_stream(
+            "/nexus.v1.CheckoutService/WatchOrder",
+            request_serializer=WatchOrderRequest.SerializeToString,
+            response_deserializer=Order.FromString,
+        )
+        metadata = (("authorization", f"Bearer {ada}"),)
+        async for order in watch(WatchOrderRequest(order_id=order_id), metadata=metadata, timeout=30):
+            seen.append(order)
+            halt.open()
+    assert (seen[0].state, seen[0].payment.state) == (ORDER_STATE_AUTHORIZING, PAYMENT_STATE_AUTHORIZED)
+    assert (seen[-1].state, seen[-1].payment.state) == (ORDER_STATE_CONFIRMED, PAYMENT_STATE_CAPTURED)
+    assert (await buying).json["order_id"] == seen[-1].order_id
 
 
 async def test_after_a_deadline_the_order_goes_on(shop: Shop) -> None:

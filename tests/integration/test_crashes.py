@@ -27,9 +27,7 @@ class Sale(NamedTuple):
         """Begin to buy two seats."""
         address = f"{self.order_id}@example.org"
         seat_ids = ("A-1-1", "A-1-2")
-        return self.shop.start(
-            self.buyer, self.event_id, *seat_ids, card=card, order_id=self.order_id, email=address
-        )
+        return self.shop.start(self.buyer, self.event_id, *seat_ids, card=card, order_id=self.order_id, email=address)
 
     def halt(self, call: str, *, is_done_first: bool = False) -> Halt:
         """Shut the gate for a call."""
@@ -168,8 +166,10 @@ EXPIRED, CONFIRMED, DECLINED, CANCELLED = (
 async def test_a_killed_process_that_is_called_again_ends_the_order(
     shop: Shop, caught: Caught, state: str, effects: list[str]
 ) -> None:
-    """The second call starts no authorize or first capture; seats and money end together, requests still on the
-    way included; a third call changes nothing."""
+    """The second call starts no authorize or first capture, seats and money end together, a third changes nothing.
+
+    Requests that were on their way to the provider when the process was killed arrive last.
+    """
     sale = await new_sale(shop)
     await caught(sale)
     before = [entry["call"] for entry in await shop.ledger(sale.order_id)]

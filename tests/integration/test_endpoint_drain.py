@@ -64,6 +64,22 @@ async def test_an_idle_endpoint_goes_at_once(scratch: ScratchStack, server: str)
     assert time.monotonic() - begun < 4
 
 
+@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+async def test_an_invocation_that_waits_does_not_keep_the_process(scratch: ScratchStack, server: str) -> None:
+    """It suspends at once, and goes on in the next process when its time has come."""
+    scratch.start(NEXUS_SERVER=server)
+    await scratch.register()
+    answer = asyncio.create_task(scratch.call("wait", 6.0))
+    await until(lambda: scratch.trace() == ["waits"])
+    begun = time.monotonic()
+    scratch.terminate(parent_only=False)
+    assert await asyncio.to_thread(scratch.stack.processes.wait_gone, "ticket", 15)
+    assert time.monotonic() - begun < 3
+    assert not answer.done()
+    scratch.start(NEXUS_SERVER=server)
+    assert await answer == "one"
+
+
 async def test_a_killed_process_group_is_gone_at_once_and_its_step_runs_again(scratch: ScratchStack) -> None:
     """SIGKILL leaves nothing on the port; the invocation goes on in the next process."""
     scratch.start()

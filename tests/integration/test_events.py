@@ -256,10 +256,10 @@ async def test_an_update_with_mask_changes_what_the_mask_names(open_hall: OpenHa
     hall = await open_hall(hold_seconds=77, sale_ends_at="2029-12-31T23:00:00Z")
     before = (await hall.show()).json
     event = {"title": "New", "venue": "Elsewhere"}
-    changed = await hall.update(event, "title,hold_seconds,sale_ends_at")
+    changed = await hall.update(event, "title,holdSeconds,saleEndsAt")
     assert changed.status == 200, changed
     assert changed.json == without(before, "sale_ends_at") | {"title": "New", "hold_seconds": 900}
-    for mask in ("state", "owner", "title,seat_count", "no_such_field"):
+    for mask in ("state", "owner", "title,seatCount", "noSuchField"):
         assert refusal(await hall.update({"title": "X"}, mask)) == (400, "INVALID_REQUEST"), mask
     assert refusal(await hall.update({}, "title")) == (400, "INVALID_REQUEST"), "a title cannot be cleared"
     assert refusal(await hall.update({})) == (400, "INVALID_REQUEST"), "nothing to change"

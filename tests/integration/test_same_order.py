@@ -62,15 +62,15 @@ async def test_another_request_under_the_same_order_id_is_refused(shop: Shop) ->
 
 async def test_another_callers_order_id_is_taken_and_tells_nothing(shop: Shop) -> None:
     """Another caller gets ALREADY_EXISTS from Checkout, NOT_FOUND from reads and cancel, while it runs and after."""
-    event_id, ada, bob, order_id = await shop.event(), shop.buyer(), shop.buyer(), new_order_id()
+    event_id, ada, bob, eve, order_id = await shop.event(), *(shop.buyer() for _ in range(3)), new_order_id()
     halt = Halt()
     shop.gate.put(order_id, "authorize", halt)
     buying = shop.start(ada, event_id, "A-1-1", order_id=order_id)
     await halt.arrived()
 
     async def refused() -> None:
-        for seat_id in ("A-1-1", "A-1-2"):
-            answer = await shop.buy(bob, event_id, seat_id, order_id=order_id)
+        for other, seat_id in ((bob, "A-1-1"), (eve, "A-1-2")):
+            answer = await shop.buy(other, event_id, seat_id, order_id=order_id)
             assert (answer.status, answer.reason) == (409, "ALREADY_EXISTS")
             assert "ORDER_STATE" not in str(answer.json)
         for hidden in (

@@ -21,6 +21,10 @@ import pytest
 from aiohttp import web
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ResponseReceived, TrailersReceived
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
@@ -87,6 +91,7 @@ class Doors:
     http: aiohttp.ClientSession
     channel: grpc.aio.Channel
     routes: dict[str, Route]
+    grpc_port: int
 
     async def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any, Any]:
         sent = {"x-nexus-subject": "ann", **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -101,6 +106,27 @@ class Doors:
             response_deserializer=route.response_class.FromString,
         )
         return method(request, metadata=(("x-nexus-subject", "ann"),), timeout=timeout)
+
+
+async def raw_grpc(port: int, path: str, data: bytes) -> str:
+    """Send bytes as the whole body of an RPC and give the grpc-status."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+    connection.initiate_connection()
+    names = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "gateway", "te": "trailers"}
+    headers = {**names, "content-type": "application/grpc", "x-nexus-subject": "ann"}
+    connection.send_headers(1, list(headers.items()))
+    connection.send_data(1, data, end_stream=True)
+    try:
+        while True:
+            writer.write(connection.data_to_send())
+            for event in connection.receive_data(await reader.read(65536)):
+                if isinstance(event, ResponseReceived | TrailersReceived):
+                    found = dict(event.headers)
+                    if "grpc-status" in found:
+                        return str(found["grpc-status"])
+    finally:
+        writer.close()
 
 
 def reason_of(body: Any) -> str:
@@ -134,7 +160,7 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
     )
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
     async with aiohttp.ClientSession(address) as http:
-        yield Doors(restate, http, channel, routes)
+        yield Doors(restate, http, channel, routes, port)
     await channel.close()
     gateway.stopping.set()
     closing.set()
@@ -166,6 +192,14 @@ async def test_bad_request_reaches_nobody(doors: Doors) -> None:
         )
     assert refused.value.details() == body["error"]["message"]
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert doors.restate.seen == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0\0\0\x20\x0a\x02e1", b"\0\0\0\0\x03\x0a\x09e"])
+async def test_truncated_message_is_answered(doors: Doors, sent: bytes) -> None:
+    """A gRPC message that does not come whole is INVALID_ARGUMENT, not silence."""
+    status = await asyncio.wait_for(raw_grpc(doors.grpc_port, "/nexus.v1.TicketService/HoldSeats", sent), 5)
+    assert status == str(grpc.StatusCode.INVALID_ARGUMENT.value[0])
     assert doors.restate.seen == []
 
 
@@ -396,3 +430,12 @@ async def test_not_ready_names_what_is_missing(doors: Doors) -> None:
     assert missing.isdisjoint({"Ticket", "Mailer"})
     async with doors.http.get("/livez") as answer:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize("symbol", ["nexus.v1.TicketService", "nexus.v1.TicketService.HoldSeats", "nexus.v1.Hold"])
+async def test_reflection_describes_services_methods_and_messages(doors: Doors, symbol: str) -> None:
+    """Clients without proto files are given the file of what they ask for."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(doors.channel)
+    asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+    async for answer in stub.ServerReflectionInfo(iter([asked])):
+        assert answer.file_descriptor_response.file_descriptor_proto

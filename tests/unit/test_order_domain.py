@@ -112,7 +112,8 @@ def test_order_is_seen_by_its_buyer_and_an_admin() -> None:
     order = begun()
     assert domain.require_visible(order, subject="ada", is_admin=False) is order
     assert domain.require_visible(order, subject="root", is_admin=True) is order
-    for found, subject, is_admin in ((order, "eve", False), (order, "", False), (None, "ada", False), (None, "r", True)):
+    strangers = ((order, "eve", False), (order, "", False), (None, "ada", False), (None, "root", True))
+    for found, subject, is_admin in strangers:
         with pytest.raises(OrderNotFoundError):
             domain.require_visible(found, subject=subject, is_admin=is_admin)
 

@@ -1,0 +1,201 @@
+"""What bad requests meet: one event with everything in it that must not change, and the proof that nothing did."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import aiohttp
+import grpc.aio
+import pytest
+
+from tests.integration.booking import Behind, Hall, until
+from tests.integration.client import Client, new_event, sign
+from tests.integration.doors import DEADLINE_SECONDS, GrpcDoor, HttpDoor, Outcome
+
+REFUSALS = {
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "FAILED_PRECONDITION",
+    "ALREADY_EXISTS",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+}
+"""What bad input may be answered with. Source: BADINPUT.md."""
+
+VERDICTS = ("Event", "Ticket", "SeatMap")
+"""Objects in which a request that reached its handler and was refused leaves nothing at all."""
+
+
+class Snapshot(NamedTuple):
+    """What can be seen from behind."""
+
+    ingress_calls: int
+    state: dict[str, str]
+    ledger: int
+    gateway: int
+
+
+@dataclass
+class World:
+    """An event on sale: `A-1-1` is held, `A-1-2` sold, `A-1-3` blocked; all by `buyer` and `organizer`."""
+
+    hall: Hall
+    behind: Behind
+    http: HttpDoor
+    grpc: GrpcDoor
+    buyer: str
+    stranger: str
+    admin: str
+    names: dict[str, str]
+
+    @property
+    def organizer(self) -> str:
+        """The token of the event's organizer."""
+        return self.hall.organizer
+
+    def token(self, who: str) -> str | None:
+        """Give the token of `buyer`, `stranger`, `organizer`, `admin`; None for `nobody`."""
+        return None if who == "nobody" else str(getattr(self, who))
+
+    def fill(self, value: Any) -> Any:
+        """Put the names of this world in place of `$event`, `$hold`, `$order`, `$other`, `$draft`, `$new`."""
+        if isinstance(value, dict):
+            return {name: self.fill(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self.fill(inner) for inner in value]
+        if isinstance(value, str) and value.startswith("$"):
+            return f"new-{uuid.uuid4().hex}" if value == "$new" else self.names.get(value[1:], value)
+        return value
+
+    async def both(self, rpc: str, request: dict[str, Any], who: str = "buyer", **more: Any) -> tuple[Outcome, Outcome]:
+        """Call an RPC at both doors."""
+        filled, token = self.fill(request), self.token(who)
+        metadata = more.get("headers", ())
+        return (
+            await self.http.call(rpc, filled, token, metadata),
+            await self.grpc.call(rpc, filled, token, metadata),
+        )
+
+    @asynccontextmanager
+    async def untouched(self, *, reaches_handler: bool = False) -> AsyncIterator[None]:
+        """Prove that what is done inside changes nothing, and unless said otherwise that it never left the gateway.
+
+        Also: the gateway is the same process, and wrote neither error nor traceback into its log.
+        """
+        log = self.behind.stack.processes.log_file("gateway")
+        begin, before = log.stat().st_size, await self._look(reaches_handler=reaches_handler)
+        yield
+        after = await self._look(reaches_handler=reaches_handler)
+        if reaches_handler:
+            after = after._replace(ingress_calls=before.ingress_calls)
+        assert after == before
+        with log.open("rb") as lines:
+            lines.seek(begin)
+            written = lines.read().decode(errors="replace")
+        assert "Traceback" not in written, written
+        assert '"level":"error"' not in written, written
+        os.kill(before.gateway, 0)
+
+    async def _look(self, *, reaches_handler: bool) -> Snapshot:
+        stack, session = self.behind.stack, self.hall.client.session
+        async with session.get(f"http://127.0.0.1:{stack.ports.restate_node_port}/metrics") as answer:
+            calls = sum(
+                int(float(line.rpartition(" ")[2]))
+                for line in (await answer.text()).splitlines()
+                # The gateway itself goes on reading maps for a while after the last watcher has left.
+                if line.startswith("restate_ingress_requests_total{")
+                and 'status="completed"' in line
+                and 'rpc_service="SeatMap"' not in line
+            )
+        async with session.get(f"{stack.payments_url}/ledger") as answer:
+            ledger = len((await answer.json())["entries"])
+        record = stack.processes.record("gateway")
+        assert record is not None, "the gateway has died"
+        return Snapshot(calls, await self._state(only_verdicts=reaches_handler), ledger, record.pid)
+
+    async def _state(self, *, only_verdicts: bool) -> dict[str, str]:
+        """Hash the state of the world's objects; in Checkout and Buyer a refused order may leave its record."""
+        own = " OR ".join(f"service_key LIKE '{self.names[name]}%'" for name in ("event", "other", "draft", "order"))
+        rows = await self.behind.query(f"SELECT service_name, service_key, key, value_utf8 FROM state WHERE {own}")
+        # Requests to make an event name one that does not exist yet.
+        rows += await self.behind.query("SELECT DISTINCT service_name, service_key FROM state WHERE service_name = 'Event'")
+        return {
+            "/".join((row["service_name"], row["service_key"], row.get("key", ""))): hashlib.sha256(
+                (row.get("value_utf8") or "").encode()
+            ).hexdigest()
+            for row in rows
+            if not only_verdicts or row["service_name"] in VERDICTS
+        }
+
+
+def judge(outcome: Outcome, case: str = "") -> None:
+    """Say that an outcome is a proper refusal: coded, quick, telling nothing of the inside."""
+    assert outcome.code in REFUSALS, (case, outcome)
+    assert outcome.http_status == 0 or 400 <= outcome.http_status < 500, (case, outcome)
+    assert outcome.seconds < DEADLINE_SECONDS, (case, outcome)
+    for inside in ("Traceback", 'File "', "restate", "aiohttp", "json_format", "google.protobuf."):
+        assert inside not in outcome.text, (case, outcome)
+
+
+def event_body(**fields: Any) -> dict[str, Any]:
+    """Give a request's event that would be accepted but for `fields`; None takes a field away."""
+    event = {
+        "event_id": "$new",
+        "title": "Gala",
+        "venue": "Hall",
+        "starts_at": "2030-01-01T20:00:00Z",
+        "currency_code": "EUR",
+        "price_categories": [{"category_id": "std", "title": "Standard", "amount_minor": 4500}],
+        "sections": [{"section_id": "A", "row_count": 2, "seats_per_row": 10, "category_id": "std"}],
+    } | fields
+    return {name: value for name, value in event.items() if value is not None}
+
+
+@pytest.fixture(scope="session")
+async def world(client: Client, behind: Behind) -> AsyncIterator[World]:
+    """Make a world, and wait until all that it set going has come to rest."""
+    # What the server refuses is to be seen, so the client refuses nothing.
+    options = [("grpc.max_send_message_length", -1), ("grpc.max_metadata_size", 4 * 1024 * 1024)]
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        grpc.aio.insecure_channel(behind.stack.grpc_address, options) as channel,
+    ):
+        yield await _make(client, behind, HttpDoor(behind.stack, session), GrpcDoor(channel))
+
+
+async def _make(client: Client, behind: Behind, http: HttpDoor, rpc: GrpcDoor) -> World:
+    event_id, organizer = await new_event(client, rows=3)
+    section = {"section_id": "Z", "title": "Z", "row_count": 1, "seats_per_row": 5, "category_id": "std"}
+    other_id, _ = await new_event(client, sections=[section])
+    draft_id, _ = await new_event(client, is_published=False)
+    hall = Hall(client, event_id, organizer)
+    buyer = hall.buyer()
+    hold = await hall.held(buyer, "A-1-1")
+    order = await hall.buy(buyer, "A-1-2")
+    assert order.status == 200, order
+    blocked = await hall.do("/seats:block", {"seat_ids": ["A-1-3"]})
+    assert blocked.status == 200, blocked
+    names = {
+        "event": event_id,
+        "hold": hold["hold_id"],
+        "order": order.json["order_id"],
+        "other": other_id,
+        "draft": draft_id,
+    }
+    admin = sign(client.stack, f"admin-{uuid.uuid4().hex}", "admin")
+    made = World(hall, behind, http, rpc, buyer, hall.buyer(), admin, names)
+
+    async def rests() -> bool:
+        rows = await behind.query("SELECT target FROM sys_invocation WHERE status NOT IN ('completed', 'scheduled')")
+        return not any(name in row["target"] for row in rows for name in names.values())
+
+    await hall.become("SOLD", "A-1-2")
+    await until(rests, "the world to come to rest")
+    return made
