@@ -63,7 +63,7 @@ test-suspended: dev ## The integration tests with every await suspended and repl
 
 .PHONY: check
 check: dev $(SETUP)/buf.done ## Lint, types, proto lint, generated files: exactly what CI checks
-	@bash scripts/check.sh
+	@STRICT=$(STRICT) .ci/check
 
 .PHONY: format
 format: dev ## Format the code and fix what can be fixed

@@ -14,9 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-
-class CallError(Exception):
-    """A call that cannot be made or was refused. The text is one line for the terminal."""
+from services.cli.errors import CallError
 
 
 def methods() -> dict[str, MethodDescriptor]:

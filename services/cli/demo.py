@@ -12,7 +12,8 @@ from typing import Any, Final
 import yaml
 
 from services.cli import token
-from services.cli.local import PROJECT, LocalStack, StackError
+from services.cli.errors import StackError
+from services.cli.local import PROJECT, LocalStack
 
 EVENT_FILE: Final = PROJECT / "examples" / "demo.yaml"
 ORGANIZER: Final = "demo-organizer"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from services.cli import keys, ports
+from services.cli.errors import StackError
 from services.cli.keys import Keys
 from services.cli.ports import Ports
 from services.cli.processes import Processes
@@ -32,10 +33,6 @@ STOP_SECONDS: Final = 25.0
 
 READY_SECONDS: Final = 60.0
 HOST: Final = "127.0.0.1"
-
-
-class StackError(Exception):
-    """The stack cannot be started or used. The text is for the person at the terminal."""
 
 
 class LocalStack:

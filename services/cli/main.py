@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from services.cli import keys as key_files
-from services.cli import token as tokens
-from services.cli import up as stacks
-from services.cli.call import CallError
-from services.cli.local import LocalStack, StackError
+# A command loads what it needs when it runs: `nexus token` is called in loops.
+from services.cli.errors import CallError, StackError
 from services.cli.ports import Ports
+from services.cli.roles import Role
 from services.cli.run import COMPONENTS, run_component
+from services.common.code import SERVICES
 from services.common.config import USAGE_ERROR, ConfigError
-from services.registrar.admin import AdminError
-from services.registrar.registration import RegistrationError, parse_endpoints
+from services.registrar.errors import RegistrationError
+
+if TYPE_CHECKING:
+    from services.cli.local import LocalStack
 
 app = typer.Typer(
     help="Runs Nexus, sets up this machine, and calls the gateway.",
@@ -42,7 +40,7 @@ def main() -> None:
         for variable, expected in error.problems.items():
             print(f"nexus: {variable}: {expected}", file=sys.stderr)
         raise SystemExit(USAGE_ERROR) from None
-    except (StackError, RegistrationError, AdminError, CallError, PermissionError) as error:
+    except (StackError, RegistrationError, CallError, PermissionError) as error:
         print(f"nexus: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except BrokenPipeError:
@@ -52,14 +50,23 @@ def main() -> None:
 
 
 @app.command()
-def run(component: Annotated[str, typer.Argument(help=f"One of {', '.join(COMPONENTS)}.")]) -> None:
+def run(
+    component: Annotated[str, typer.Argument(help=f"One of {', '.join(COMPONENTS)}.")],
+    insecure_dev: Annotated[
+        bool, typer.Option("--insecure-dev", help="Gateway: believe whoever says who they are. Never in production.")
+    ] = False,
+) -> None:
     """Become one server process; its settings are NEXUS_ variables (see README.md)."""
+    if insecure_dev:
+        os.environ["NEXUS_INSECURE_DEV"] = "true"
     run_component(component)
 
 
 @app.command()
 def up() -> None:
     """Start everything on this machine, register it, make the event `demo`; a second time changes nothing."""
+    from services.cli import up as stacks
+
     print(stacks.up(_stack()))
 
 
@@ -68,12 +75,16 @@ def down(
     wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything that was stored.")] = False,
 ) -> None:
     """Stop what `up` started; data is kept."""
+    from services.cli import up as stacks
+
     print(stacks.down(_stack(), wipe=wipe))
 
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show each component with its ports; exit code 1 unless all are ready."""
+    from services.cli import up as stacks
+
     rows = stacks.status(_stack())
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -100,6 +111,8 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Last lines of each log.")] = 20,
 ) -> None:
     """Show the logs of the local stack."""
+    from services.cli import up as stacks
+
     try:
         for line in stacks.logs(_stack(), components or [], lines, follow=follow):
             print(line, flush=True)
@@ -119,6 +132,11 @@ def register(
 
     NEXUS_ENDPOINTS (ticket=http://127.0.0.1:9081,...) and NEXUS_ADMIN_URL name others than this machine's.
     """
+    import asyncio
+
+    from services.cli import up as stacks
+    from services.registrar.registration import parse_endpoints
+
     stack = _stack()
     text = os.environ.get("NEXUS_ENDPOINTS", "")
     found = parse_endpoints(text) if text else stacks.endpoints(stack)
@@ -138,7 +156,7 @@ def register(
 @app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who signs in, for example ada.")],
-    role: Annotated[list[tokens.Role] | None, typer.Option("--role", help="May be given several times.")] = None,
+    role: Annotated[list[Role] | None, typer.Option("--role", help="May be given several times.")] = None,
     hours: Annotated[float, typer.Option("--hours", help="How long the token is valid.")] = 12,
 ) -> None:
     """Print a sign-in token, signed with the development key that `nexus up` made."""
@@ -151,6 +169,8 @@ def keys(
     as_json: AsJson = False,
 ) -> None:
     """Make the keys that are missing, and show where they are and the public ones."""
+    from services.cli import keys as key_files
+
     made = key_files.ensure(folder or _home() / "keys")
     shown = {
         "identity_private_key": str(made.identity_pem),
@@ -169,7 +189,7 @@ def call(
     body: Annotated[str, typer.Argument(help="The request as JSON; - reads it from standard input.")] = "{}",
     signed: Annotated[str | None, typer.Option("--token", help="Bearer token.")] = None,
     subject: Annotated[str | None, typer.Option("--as", help="Sign in as this subject.")] = None,
-    role: Annotated[list[tokens.Role] | None, typer.Option("--role", help="With --as.")] = None,
+    role: Annotated[list[Role] | None, typer.Option("--role", help="With --as.")] = None,
     address: Annotated[str | None, typer.Option("--address", help="host:port; default: this machine's.")] = None,
     seconds: Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")] = 30,
 ) -> None:
@@ -183,14 +203,20 @@ def call(
 
 
 def _home() -> Path:
-    return Path(os.environ.get("NEXUS_HOME") or stacks.default_home())
+    project = SERVICES.parent
+    default = (project if (project / "pyproject.toml").exists() else Path.cwd()) / ".nexus"
+    return Path(os.environ.get("NEXUS_HOME") or default)
 
 
 def _stack() -> LocalStack:
+    from services.cli.local import LocalStack
+
     return LocalStack(_home(), Ports.read(os.environ))
 
 
-def _sign(subject: str, roles: list[tokens.Role], hours: float) -> str:
+def _sign(subject: str, roles: list[Role], hours: float) -> str:
+    from services.cli import token as tokens
+
     private = _home() / "keys" / "auth-private.pem"
     if not private.exists():
         raise StackError(f"there is no {private}: run `make up` (or `nexus keys`) first")
@@ -202,6 +228,9 @@ def _port(named: tuple[str, int]) -> str:
 
 
 def _print_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))

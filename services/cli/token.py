@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +11,6 @@ import jwt
 
 ISSUER: Final = "nexus"
 AUDIENCE: Final = "nexus"
-
-
-class Role(StrEnum):
-    """What a subject may be. Everyone who is signed in may buy."""
-
-    BUYER = "buyer"
-    ORGANIZER = "organizer"
-    ADMIN = "admin"
 
 
 def sign(private_pem: Path, subject: str, roles: Sequence[str] = (), hours: float = 12) -> str:

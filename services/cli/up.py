@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.demo import ensure_demo
-from services.cli.local import PROJECT, START_ORDER, LocalStack, StackError, answers
+from services.cli.errors import StackError
+from services.cli.local import START_ORDER, LocalStack, answers
 from services.common.code import SERVICES
 from services.common.config import ENDPOINTS
 from services.registrar.admin import Admin
@@ -157,11 +158,6 @@ def _alone(home: Path) -> Iterator[None]:
         except BlockingIOError:
             raise StackError(f"another `nexus` command is starting or stopping the stack in {home}") from None
         yield
-
-
-def default_home() -> Path:
-    """Name the home where NEXUS_HOME is not set: `.nexus` of the checkout, or of the current folder."""
-    return (PROJECT if (PROJECT / "pyproject.toml").exists() else Path.cwd()) / ".nexus"
 
 
 def down(stack: LocalStack, *, wipe: bool) -> str:

@@ -14,25 +14,21 @@ import msgspec
 from google.protobuf.message import Message
 
 from services.common.errors import (
-    AlreadyExistsError,
     DeadlineExceededError,
     InternalError,
     NexusError,
-    NotFoundError,
     RequestReusedError,
     UnavailableError,
 )
 from services.common.messages import Caller
 from services.common.seal import KeyRing
-from services.gateway.convert import first_answer, from_json, to_json
+from services.gateway import repeats
+from services.gateway.convert import from_json, to_json
 from services.gateway.gen.nexus.v1 import options_pb2
 from services.gateway.heavy import HeavyWork
 from services.gateway.ingress import FINGERPRINT, MAX_SECONDS, Ingress, decode
 from services.gateway.keys import RequestKeys
 from services.gateway.routes import Route
-
-PEEK_AFTER_SECONDS = 0.25
-"""How long a repeated call may go unanswered before it is looked whether its id stands for another."""
 
 POLL_SECONDS = (0.2, 1.0)
 """Pause between two looks of a POLL stream: just after a change, and the longest."""
@@ -124,10 +120,10 @@ class Gateway:
             if self._refuse_sold is not None and route.idempotency and not call.is_repeatable:
                 self._refuse_sold(self, call)
             if route.async_field and getattr(call.request, route.async_field):
-                return await self._submit(call)
+                return await repeats.submit(self, call)
             if route.peek_handler and call.is_repeatable:
-                return await self._call_and_peek(call)
-            return self._response(route, await self._process(call))
+                return await repeats.call_and_peek(self, call)
+            return await self.process(call)
         except DeadlineExceededError as error:
             if route.made_id is not None:
                 error.details[route.made_id.name] = call.made_id
@@ -173,33 +169,65 @@ class Gateway:
         Without `call` it is made for an anonymous caller. Raises NexusError; RequestReusedError where the
         answer, or the refusal, is that of another request.
         """
-        fingerprint = call.fingerprint if call else ""
-        body = msgspec.json.encode(
-            {
-                "caller": call.caller if call else Caller(),
-                "fingerprint": fingerprint,
-                "request": to_json(request) if isinstance(request, Message) else request,
-            }
+        content = await self._exchange(service, key, handler, request, call, idempotency_key=idempotency_key)
+        return _response(content, call.fingerprint if call else "")
+
+    async def answer(self, call: Call, handler: str, request: Mapping[str, Any], key: str | None = None) -> Message:
+        """Call a handler of the call's object and give its response as the RPC's. `key`: Idempotency-Key."""
+        content = await self._exchange(call.route.service, call.key, handler, request, call, idempotency_key=key)
+        kind, fingerprint = call.route.response_class, call.fingerprint
+        return await self.heavy.run(len(content), lambda: from_json(_response(content, fingerprint), kind))
+
+    async def process(self, call: Call) -> Message:
+        """Call the handler that the route names."""
+        request = await self.heavy.run(call.request.ByteSize(), lambda: self.request_json(call))
+        return await self.answer(call, call.route.handler, request, self.idempotency_key(call))
+
+    async def submit(self, call: Call) -> bool:
+        """Hand the call over without waiting for it; tell whether it had been handed over before."""
+        route = call.route
+        content = await self._exchange(
+            route.service,
+            call.key,
+            route.handler,
+            self.request_json(call),
+            call,
+            idempotency_key=self.idempotency_key(call),
+            send=True,
         )
+        return decode(content).get("status") == "PreviouslyAccepted"
+
+    async def _exchange(
+        self,
+        service: str,
+        key: str | None,
+        handler: str,
+        request: Mapping[str, Any] | Message,
+        call: Call | None,
+        *,
+        idempotency_key: str | None,
+        send: bool = False,
+    ) -> bytes:
+        fingerprint = call.fingerprint if call else ""
+        body = {
+            "caller": call.caller if call else Caller(),
+            "fingerprint": fingerprint,
+            "request": to_json(request) if isinstance(request, Message) else request,
+        }
         try:
-            content = await self.ingress.call(
+            return await self.ingress.call(
                 service,
                 key,
                 handler,
-                body,
+                msgspec.json.encode(body),
                 idempotency_key=idempotency_key,
                 timeout=call.seconds_left() if call else None,
+                send=send,
                 traceparent=call.traceparent if call else "",
             )
         except NexusError as error:
             _check_same(fingerprint, error.details.pop(FINGERPRINT, ""))
             raise
-        answer = decode(content)
-        _check_same(fingerprint, answer.get(FINGERPRINT, ""))
-        response = answer.get("response")
-        if not isinstance(response, dict):
-            raise InternalError(f"{service}.{handler} answered no object")
-        return response
 
     def request_json(self, call: Call) -> dict[str, Any]:
         """Give the request as handlers read it, with personal data sealed to the object's key."""
@@ -212,91 +240,26 @@ class Gateway:
                 owner[path.name] = self._ring.seal(owner[path.name], call.key)
         return request
 
-    async def _process(self, call: Call) -> dict[str, Any]:
-        route = call.route
-        request = await self.heavy.run(call.request.ByteSize(), lambda: self.request_json(call))
-        return await self.invoke(route.service, call.key, route.handler, request, call, self._idempotency_key(call))
-
-    def _idempotency_key(self, call: Call) -> str | None:
+    def idempotency_key(self, call: Call) -> str | None:
+        """Give the Idempotency-Key that the route asks for, None where it asks for none."""
         if call.route.idempotency == options_pb2.IDEMPOTENCY_KEY:
             return self.keys.idempotency_key(call.route, call.caller, call.key, "")
         if call.route.idempotency == options_pb2.IDEMPOTENCY_REQUEST_ID and call.request_id:
             return self.keys.idempotency_key(call.route, call.caller, call.key, call.request_id)
         return None
 
-    async def _peek(self, call: Call) -> dict[str, Any]:
-        sealed = {path.text.partition(".")[0] for path in call.route.sealed}
-        request = {name: value for name, value in to_json(call.request).items() if name not in sealed}
-        return await self.invoke(call.route.service, call.key, call.route.peek_handler, request, call)
-
-    async def _call_and_peek(self, call: Call) -> Message:
-        """Call, and where that takes long look whether the id stands for another request or caller."""
-        process = asyncio.ensure_future(self._process(call))
-        try:
-            done, _ = await asyncio.wait({process}, timeout=PEEK_AFTER_SECONDS)
-            if not done:
-                try:
-                    await self._peek(call)
-                except (RequestReusedError, AlreadyExistsError):
-                    raise
-                except NexusError:
-                    pass  # The call itself will tell.
-            return self._response(call.route, await process)
-        finally:
-            # Where the peek's refusal wins, nobody takes the call's own answer.
-            process.cancel()
-            await asyncio.gather(process, return_exceptions=True)
-
-    async def _submit(self, call: Call) -> Message:
-        """Hand the call over without waiting for it, and show what there is of it."""
-        route = call.route
-        body = {"caller": call.caller, "fingerprint": call.fingerprint, "request": self.request_json(call)}
-        accepted = await self.ingress.call(
-            route.service,
-            call.key,
-            route.handler,
-            msgspec.json.encode(body),
-            idempotency_key=self._idempotency_key(call),
-            timeout=call.seconds_left(),
-            send=True,
-            traceparent=call.traceparent,
-        )
-        is_repeat = decode(accepted).get("status") == "PreviouslyAccepted"
-        try:
-            shown = await self._shown(call)
-            if shown is None and is_repeat:
-                # Not begun yet, so it cannot be told whether it is the same request: look once more.
-                await asyncio.sleep(PEEK_AFTER_SECONDS)
-                shown = await self._shown(call)
-        except (UnavailableError, DeadlineExceededError):
-            if is_repeat:
-                raise
-            shown = None
-        return shown or first_answer(call.request, route.response_class)
-
-    async def _shown(self, call: Call) -> Message | None:
-        try:
-            return self._response(call.route, await self._peek(call))
-        except NotFoundError:
-            return None
-
     async def _poll(self, call: Call) -> AsyncIterator[Message]:
         route, last, pause = call.route, None, POLL_SECONDS[0]
         request = self.request_json(call)
         while True:
-            response = await self.invoke(route.service, call.key, route.handler, request, call)
-            if response != last:
-                last, pause = response, POLL_SECONDS[0]
-                message = self._response(route, response)
+            message = await self.answer(call, route.handler, request)
+            if message != last:
+                last, pause = message, POLL_SECONDS[0]
                 yield message
                 if route.final_field and getattr(message, route.final_field) in route.final_values:
                     return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_SECONDS[1])
-
-    @staticmethod
-    def _response(route: Route, response: Mapping[str, Any]) -> Message:
-        return from_json(response, route.response_class)
 
 
 async def _next(source: AsyncIterator[Message]) -> Message | None:
@@ -307,3 +270,13 @@ def _check_same(fingerprint: str, answered: str) -> None:
     """Refuse an answer that was given to another request, without a word of it."""
     if answered and answered != fingerprint:
         raise RequestReusedError("this id or request_id stands for another request") from None
+
+
+def _response(content: bytes, fingerprint: str) -> dict[str, Any]:
+    """Take the response out of a handler's reply, if it is the reply to this request."""
+    reply = decode(content)
+    _check_same(fingerprint, reply.get(FINGERPRINT, ""))
+    response = reply.get("response")
+    if not isinstance(response, dict):
+        raise InternalError("a handler answered no object")
+    return response

@@ -11,14 +11,12 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
+from services.registrar.errors import AdminError
+
 CALL_SECONDS: Final = 30
 RETRY_SECONDS: Final = 0.25
 _ANSWERED_ERROR_SECONDS: Final = 8
 """How long an error that Restate answers with is retried: an endpoint may just be starting."""
-
-
-class AdminError(Exception):
-    """Restate cannot be reached, or refuses. The text is Restate's own where it gave one."""
 
 
 class Service(msgspec.Struct, frozen=True):

@@ -22,15 +22,12 @@ import msgspec
 
 from services.common import code
 from services.common.code import SERVICES, code_hash
-from services.registrar.admin import Admin, AdminError, Deployment
+from services.registrar.admin import Admin, Deployment
+from services.registrar.errors import AdminError, RegistrationError
 
 MANAGED_BY: Final = "nexus"
 HEALTH_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.1
-
-
-class RegistrationError(Exception):
-    """Something is not registered as it should be. The text says what to do."""
 
 
 class Status(StrEnum):

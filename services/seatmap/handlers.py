@@ -1,12 +1,12 @@
 """SeatMap: the virtual object of one section, key `event:section`. A view; it decides nothing.
 
-State, lazily loaded: `section` (Section), `seats:{chunk}` (list of MapSeat), `status:{chunk}` (Chunk),
-`log:{page}` (list of SectionChange).
+State, lazily loaded: `section` (Section), `seats:{chunk}` (Seats), `status:{chunk}` (Chunk),
+`log:{page}` (LogPage).
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import dataclass
 
 import restate
 
@@ -26,8 +26,6 @@ from services.seatmap.messages import (
     SeedRequest,
 )
 
-Item = TypeVar("Item")
-
 # Lazy, so that a change loads one chunk and not the whole section.
 SEAT_MAP = restate.VirtualObject("SeatMap", enable_lazy_state=True)
 add_ping(SEAT_MAP)
@@ -35,6 +33,22 @@ add_ping(SEAT_MAP)
 SECTION = "section"
 MAX_CHUNKS_READ = 25
 """Two values each: below the 60 entries that an invocation should await."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """A chunk of the layout, as Event told it."""
+
+    seats: list[MapSeat]
+    schema_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Changes of the section, oldest first."""
+
+    changes: list[SectionChange]
+    schema_version: int = 1
 
 
 @private(SEAT_MAP, APPLY)
@@ -48,8 +62,9 @@ async def apply(ctx: restate.ObjectContext, request: ApplyRequest) -> Nothing:
     if chunk_after is not chunk:
         save(ctx, name, chunk_after)
     if section_after is not section:
-        save(ctx, SECTION, section_after)
         await _log(ctx, SectionChange(section_after.revision, request.seat_id, request.status))
+        # Last: a shared handler sees each write as it is made, and what the section counts must be in the log.
+        save(ctx, SECTION, section_after)
     return Nothing()
 
 
@@ -59,7 +74,7 @@ async def seed(ctx: restate.ObjectContext, request: SeedRequest) -> Nothing:
     number = domain.chunk_of(request.position)
     chunk = await load(ctx, f"status:{number}", Chunk) or Chunk()
     save(ctx, f"status:{number}", domain.forget(chunk) if request.forget else chunk)
-    save(ctx, f"seats:{number}", request.seats)
+    save(ctx, f"seats:{number}", Seats(request.seats))
     return Nothing()
 
 
@@ -74,8 +89,10 @@ async def get(ctx: restate.ObjectSharedContext, request: GetSection, _caller: Ca
 
 async def _log(ctx: restate.ObjectContext, change: SectionChange) -> None:
     number = domain.log_page_of(change.revision)
-    page = await _load_list(ctx, f"log:{number}", SectionChange) or []
-    save(ctx, f"log:{number}", [*page, change])
+    page = await load(ctx, f"log:{number}", LogPage) or LogPage([])
+    # A change that was logged and then not counted, because its invocation was killed, is replaced.
+    kept = [old for old in page.changes if old.revision < change.revision]
+    save(ctx, f"log:{number}", LogPage([*kept, change]))
     dropped = domain.dropped_log_page(change.revision)
     if dropped is not None:
         ctx.clear(f"log:{dropped}")
@@ -85,9 +102,11 @@ async def _changes(ctx: restate.ObjectSharedContext, revision: int, since: int) 
     numbers = domain.log_pages(revision, since)
     if numbers is None:
         return SectionPage(revision, is_gone=True)
-    pages = [await _load_list(ctx, f"log:{number}", SectionChange) or [] for number in numbers]
-    changes = [change for page in pages for change in page if since < change.revision <= revision]
-    return SectionPage(revision, changes=changes)
+    pages = [await load(ctx, f"log:{number}", LogPage) or LogPage([]) for number in numbers]
+    changes = [change for page in pages for change in page.changes if since < change.revision <= revision]
+    # Pages are read one by one, so an old one may have fallen off meanwhile.
+    is_gone = len(changes) != revision - since
+    return SectionPage(revision, changes=[] if is_gone else changes, is_gone=is_gone)
 
 
 async def _seats(ctx: restate.ObjectSharedContext, revision: int, position: int, limit: int) -> SectionPage:
@@ -97,7 +116,7 @@ async def _seats(ctx: restate.ObjectSharedContext, revision: int, position: int,
     seats: list[MapSeat] = []
     statuses = ""
     for number in range(first, first + count):
-        part = await _load_list(ctx, f"seats:{number}", MapSeat) or []
+        part = (await load(ctx, f"seats:{number}", Seats) or Seats([])).seats
         if part:
             chunk = await load(ctx, f"status:{number}", Chunk) or Chunk()
             statuses += domain.shown(chunk, len(part), at)
@@ -105,9 +124,3 @@ async def _seats(ctx: restate.ObjectSharedContext, revision: int, position: int,
         if len(part) < domain.CHUNK_SEATS:
             return SectionPage(revision, seats, statuses)
     return SectionPage(revision, seats, statuses, next_position=(first + count) * domain.CHUNK_SEATS)
-
-
-async def _load_list(
-    ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, item: type[Item]
-) -> list[Item] | None:
-    return await load(ctx, name, list[item])  # type: ignore[valid-type]

@@ -59,14 +59,14 @@ async def add(ctx: restate.ObjectContext, request: CatalogEntry) -> Nothing:
     event_id = request.event.event_id
     index = await load(ctx, INDEX, Index) or Index()
     spot = await load(ctx, f"at:{event_id}", Spot)
-    if spot is None:
-        spot = Spot(index.event_count)
-        save(ctx, f"at:{event_id}", spot)
-        save(ctx, INDEX, Index(index.event_count + 1))
-    number, place = divmod(spot.number, domain.PAGE_EVENTS)
+    number, place = divmod(spot.number if spot else index.event_count, domain.PAGE_EVENTS)
     page = await load(ctx, f"page:{number}", Page) or Page([])
-    if place >= len(page.entries) or page.entries[place].revision < request.revision:
+    if place >= len(page.entries) or spot is None or page.entries[place].revision < request.revision:
         save(ctx, f"page:{number}", Page(domain.place(page.entries, place, request)))
+    if spot is None:
+        # Last: a shared handler sees each write as it is made, and what the index counts must be on its page.
+        save(ctx, f"at:{event_id}", Spot(index.event_count))
+        save(ctx, INDEX, Index(index.event_count + 1))
     return Nothing()
 
 

@@ -41,7 +41,6 @@ UNKNOWN_IDS = {
     "undefined": "undefined",
     "NaN": "NaN",
     "upper-case twin": "$EVENT",
-    "id of another kind": "$hold",
 }
 """Texts that are ids, but of nothing that is there."""
 
@@ -146,7 +145,35 @@ SEATS = [
     _page("SeatMapService/WatchSeatMap", "no resume token", "resume_token", "eJw", who="nobody", reaches_handler=True),
     _page("CheckoutService/ListOrders", "no page token", "page_token", "-1", reaches_handler=True),
     _page("CheckoutService/ListOrders", "page too large", "page_size", 2**31 - 1),
-    _page("EventService/GetEvent", "no page token", "page_token", "MTIz", who="nobody", reaches_handler=True),
+    Case(
+        "EventService/GetEvent no page token",
+        "EventService/GetEvent",
+        {"event_id": "$event", "view": "EVENT_VIEW_FULL", "page_token": "MTIz"},
+        "page_token",
+        "nobody",
+        reaches_handler=True,
+    ),
+    Case(
+        "another event's hold",
+        "TicketService/ExtendHold",
+        {"event_id": "$other", "hold_id": "$hold"},
+        reason="HOLD_NOT_FOUND",
+        reaches_handler=True,
+    ),
+    _buy(
+        "buy with another event's hold",
+        {"event_id": "$other", "hold_id": "$hold"},
+        reason="HOLD_NOT_FOUND",
+        reaches_handler=True,
+    ),
+    Case(
+        "another event's section",
+        "SeatMapService/GetSeatMap",
+        {"event_id": "$event", "section_id": "Z"},
+        who="nobody",
+        reason="SEAT_NOT_FOUND",
+        reaches_handler=True,
+    ),
 ]
 MONEY = [
     _create("price below zero", "price_categories[0].amount_minor", price_categories=[STD | {"amount_minor": -1}]),
@@ -191,7 +218,6 @@ TIMES = [
     _create("no start", "starts_at", starts_at=None, reaches_handler=True),
 ]
 LAYOUT = [
-    Case("no event", "EventService/CreateEvent", {}, "event", "organizer"),
     _create("title with a control character", "title", title="Ga\x07la"),
     _create("title that turns around", "title", title="Ga\u202ela"),
     _create("long title", "title", title="G" * 201),

@@ -1,12 +1,10 @@
-"""What tests of holds, events, tickets and maps share: one event's people, Restate from behind, watches."""
+"""One event of a test, with its buyers and its organizer at the HTTP door."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import socket
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -16,7 +14,6 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from services.cli.local import LocalStack, answers
 from tests.integration.client import Answer, Client, new_event, sign
 
 Found = TypeVar("Found")
@@ -24,6 +21,8 @@ Found = TypeVar("Found")
 IS_SUSPENDED = os.environ.get("NEXUS_TEST_MODE") == "suspended"
 PATIENCE = 6.0 if IS_SUSPENDED else 1.0
 """By how much deadlines are stretched where every await is suspended and replayed."""
+
+STANDARD = {"category_id": "std", "title": "Standard", "amount_minor": "4500"}
 
 
 async def until(check: Callable[[], Awaitable[Found]], what: str, seconds: float = 10) -> Found:
@@ -37,6 +36,19 @@ async def until(check: Callable[[], Awaitable[Found]], what: str, seconds: float
         if loop.time() > deadline:
             pytest.fail(f"waited {seconds * PATIENCE:.0f} s for {what}; the last answer was {found!r}")
         await asyncio.sleep(0.02)
+
+
+def small_event() -> dict[str, Any]:
+    """Give the fields of an event of one seat, without its id."""
+    seat = {"seat_id": "A-1-1", "category_id": "std", "x": 1.5, "y": 0}
+    return {
+        "title": "Gala",
+        "venue": "Hall",
+        "starts_at": "2030-01-01T20:00:00Z",
+        "currency_code": "EUR",
+        "price_categories": [STANDARD],
+        "sections": [{"section_id": "A", "title": "A", "rows": [{"row_id": "1", "seats": [seat]}]}],
+    }
 
 
 def moment(text: str) -> datetime:
@@ -151,6 +163,27 @@ class Hall:
         (section,) = (await self.map(f"?section_id={section_id}"))["sections"]
         return {seat["seat_id"]: seat["status"].removeprefix("SEAT_STATUS_") for seat in section["seats"]}
 
+    async def audit(self) -> list[dict[str, Any]]:
+        """Read the whole audit, two entries a page."""
+        entries: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            page = await self.show(f"/audit?page_size=2&page_token={token}", self.organizer)
+            assert page.status == 200, page
+            entries += page.json["entries"]
+            token = page.json["next_page_token"]
+            if not token:
+                return entries
+
+    async def map_shows(self, wanted: dict[str, str]) -> None:
+        """Wait until the map shows these seats with these statuses."""
+
+        async def check() -> bool:
+            shown = await self.shown()
+            return {seat_id: shown.get(seat_id) for seat_id in wanted} == wanted
+
+        await until(check, f"the map to show {wanted}", 5)
+
     async def watch(self, query: str = "", last_event_id: str = "") -> AsyncIterator[dict[str, Any]]:
         """Yield the messages of the map's server-sent events, without heartbeats. To be closed by `aclosing`."""
         headers = {"last-event-id": last_event_id} if last_event_id else {}
@@ -181,77 +214,6 @@ async def first(messages: AsyncIterator[Found], wanted: Callable[[Found], bool],
     pytest.fail(f"the stream ended after {read}")
 
 
-class Behind:
-    """Restate's admin interface: what no client sees."""
-
-    def __init__(self, stack: LocalStack, session: aiohttp.ClientSession) -> None:
-        self.stack = stack
-        self._session = session
-
-    async def query(self, sql: str) -> list[dict[str, Any]]:
-        """Ask Restate's tables."""
-        url, headers = f"{self.stack.admin_url}/query", {"accept": "application/json"}
-        async with self._session.post(url, json={"query": sql}, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
-            return list((await answer.json())["rows"])
-
-    async def state(self, service: str, key: str) -> dict[str, Any]:
-        """Read the state of an object; values are JSON."""
-        sql = f"SELECT key, value_utf8 FROM state WHERE service_name = '{service}' AND service_key = '{key}'"
-        return {row["key"]: json.loads(row["value_utf8"]) for row in await self.query(sql)}
-
-    async def states(self, service: str, key_prefix: str, name_prefix: str) -> list[Any]:
-        """Read values of one kind of many objects."""
-        sql = (
-            f"SELECT value_utf8 FROM state WHERE service_name = '{service}' "
-            f"AND service_key LIKE '{key_prefix}%' AND key LIKE '{name_prefix}%'"
-        )
-        return [json.loads(row["value_utf8"]) for row in await self.query(sql)]
-
-    async def write_state(self, service: str, key: str, state: Mapping[str, bytes]) -> None:
-        """Put another state in place of an object's own, once no exclusive handler runs there."""
-        body = {"object_key": key, "new_state": {name: list(value) for name, value in state.items()}}
-        async with self._session.post(f"{self.stack.admin_url}/services/{service}/state", json=body) as answer:
-            assert answer.status == 202, await answer.text()
-
-    async def running(self, target: str) -> list[str]:
-        """Give the ids of unfinished invocations of `Service/key/handler`."""
-        sql = f"SELECT id FROM sys_invocation WHERE target = '{target}' AND status NOT IN ('completed', 'scheduled')"
-        return [row["id"] for row in await self.query(sql)]
-
-    async def is_stuck(self, target: str) -> str:
-        """Give the id of an invocation that has failed and is tried again; empty where there is none."""
-        sql = f"SELECT id FROM sys_invocation WHERE target = '{target}' AND status <> 'completed' AND retry_count > 1"
-        return next((row["id"] for row in await self.query(sql)), "")
-
-    async def kill(self, invocation_id: str) -> None:
-        """Kill an invocation and what it calls."""
-        async with self._session.patch(f"{self.stack.admin_url}/invocations/{invocation_id}/kill") as answer:
-            assert answer.status == 200, await answer.text()
-
-    async def kill_if_running(self, invocation_id: str) -> None:
-        """Kill an invocation unless it has ended by itself."""
-        async with self._session.patch(f"{self.stack.admin_url}/invocations/{invocation_id}/kill") as answer:
-            assert answer.status in (200, 404, 409), await answer.text()
-
-    async def register(self, url: str) -> None:
-        """Register an endpoint of a test's own."""
-        body = {"uri": url, "force": True}
-        async with self._session.post(f"{self.stack.admin_url}/deployments", json=body) as answer:
-            assert answer.status in (200, 201), await answer.text()
-
-    async def invoke(self, target: str, body: object) -> Any:
-        """Call a handler straight on the ingress, past the gateway."""
-        async with self._session.post(f"{self.stack.ingress_url}/{target}", json=body) as answer:
-            assert answer.status == 200, await answer.text()
-            return await answer.json()
-
-    def log(self, component: str, text: str) -> list[dict[str, Any]]:
-        """Give the lines of a component's log that hold a text."""
-        lines = self.stack.processes.log_file(component).read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if text in line]
-
-
 OpenHall = Callable[..., Awaitable[Hall]]
 
 
@@ -263,35 +225,3 @@ def open_hall(client: Client) -> OpenHall:
         return Hall(client, *await new_event(client, **fields))
 
     return opened
-
-
-@pytest.fixture(scope="session")
-async def behind(stack: LocalStack) -> AsyncIterator[Behind]:
-    async with aiohttp.ClientSession() as session:
-        yield Behind(stack, session)
-
-
-@pytest.fixture(scope="session")
-async def scratch(stack: LocalStack, behind: Behind) -> AsyncIterator[Behind]:
-    """Restate with the services of scratch_services.py."""
-    port = free_port()
-    own = {"NEXUS_PORT": str(port), "NEXUS_METRICS_PORT": "0"}
-    argv = [sys.executable, "-m", "tests.integration.scratch_services"]
-    stack.processes.start("scratch", argv, stack.environ("ticket") | own)
-    try:
-
-        async def is_up() -> bool:
-            return await asyncio.to_thread(answers, f"http://127.0.0.1:{port}/health")
-
-        await until(is_up, "the scratch endpoint", 30)
-        await behind.register(f"http://127.0.0.1:{port}")
-        yield behind
-    finally:
-        stack.processes.kill("scratch")
-
-
-def free_port() -> int:
-    """Choose a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

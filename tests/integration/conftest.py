@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.local import LocalStack, StackError
-from tests.integration.booking import behind, open_hall, scratch  # noqa: F401  fixtures for the tests of holds and maps
+from services.cli.errors import StackError
+from services.cli.local import LocalStack
+from tests.integration.behind import behind, scratch  # noqa: F401  fixtures for the tests of holds and maps
+from tests.integration.booking import open_hall  # noqa: F401  a fixture for the tests of holds and maps
 from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders
 from tests.integration.client import Client, NewEvent, Token, make_stack, new_event, register, sign
+from tests.integration.second_gateway import second_gateway  # noqa: F401  a fixture for tests with two gateways
 from tests.integration.world import world  # noqa: F401  a fixture for the tests of bad input and ownership
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ DEADLINE_SECONDS = 5.0
 
 ROUTES: dict[str, Route] = {name.removeprefix("/nexus.v1."): route for name, route in load_routes(CONTRACT).items()}
 """Routes by `TicketService/HoldSeats` and the like."""
+
+LARGE_BYTES = 1_000_000
+"""From here on aiohttp wants to be given a file."""
 
 Json = dict[str, Any]
 Headers = Sequence[tuple[str, str]]
@@ -81,7 +85,7 @@ class HttpDoor:
         async with self._session.request(
             method,
             URL(self.url + path, encoded=True),
-            data=content,
+            data=content if content is None or len(content) < LARGE_BYTES else io.BytesIO(content),
             headers=sent,
             timeout=limit,
             skip_auto_headers=skipped,

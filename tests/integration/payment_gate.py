@@ -8,6 +8,7 @@ by side, and at an exact moment, so that no test has to guess one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -65,6 +66,20 @@ class Away:
 
     async def __call__(self, forward: Forward) -> web.Response:
         return await forward() if self.is_back else web.json_response({"error": "unavailable"}, status=503)
+
+
+class Busy:
+    """A provider that wants the first request to come again later, and takes the next."""
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        self._headers = {"Retry-After": str(retry_after_seconds)}
+        self.asked_at: list[float] = []
+
+    async def __call__(self, forward: Forward) -> web.Response:
+        self.asked_at.append(time.monotonic())
+        if len(self.asked_at) > 1:
+            return await forward()
+        return web.json_response({"error": "busy"}, status=429, headers=self._headers)
 
 
 async def lost(forward: Forward) -> None:

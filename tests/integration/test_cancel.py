@@ -72,6 +72,24 @@ async def test_a_cancelled_order_frees_its_seats_before_the_void_answers(shop: S
     assert await shop.effects(order_id) == ["authorized", "voided"]
 
 
+async def test_an_order_is_cancelled_while_its_tickets_are_confirmed(shop: Shop) -> None:
+    """A cancellation between authorization and capture still counts: tickets taken back, money voided."""
+    event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()
+    halt = Halt()
+    shop.gate.put(order_id, "authorize", halt)
+    buying = shop.start(ada, event_id, "A-1-1", "A-1-2", order_id=order_id)
+    await halt.arrived()
+    with shop.stopped("ticket"):
+        halt.open()
+        await shop.tried(order_id, "confirm")
+        assert (await shop.cancel(ada, order_id)).status == 200
+    bought = await buying
+    assert (bought.status, bought.reason) == (409, "ORDER_CANCELLED")
+    assert await shop.effects(order_id) == ["authorized", "voided"]
+    for seat_id in ("A-1-1", "A-1-2"):
+        await shop.seat_becomes(event_id, seat_id, "AVAILABLE")
+
+
 async def test_an_order_cannot_be_cancelled_from_the_first_capture_attempt_on(shop: Shop) -> None:
     """A cancellation during the capture is INVALID_TRANSITION and changes nothing; the order is confirmed."""
     event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()

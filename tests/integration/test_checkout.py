@@ -105,6 +105,29 @@ async def test_a_taken_seat_fails_the_order_before_any_money(shop: Shop) -> None
         await shop.seat_becomes(event_id, seat_id, "AVAILABLE")
 
 
+async def test_what_is_kept_of_an_order_is_what_is_needed(shop: Shop) -> None:
+    """An order refused before any money keeps a stub that a timer forgets; no ended order keeps address or card."""
+    event_id, ada, refused, confirmed = await shop.event(), shop.buyer(), new_order_id(), new_order_id()
+    await shop.buy(ada, event_id, hold_id="h-unknown", order_id=refused)
+    await shop.buy(ada, event_id, "A-1-1", order_id=confirmed)
+    stub = await shop.state("Checkout", refused, "order")
+    told = {name for name, value in stub.items() if value not in ("", None, [], 0, False)}
+    assert told <= {"schema_version", "order_id", "owner", "fingerprint", "event_id", "created_at"} | {
+        "state",
+        "verdict",
+        "reason",
+        "payment",
+    }
+    kept = await shop.state("Checkout", confirmed, "order")
+    assert kept["total"]["amount_minor"] == 4500
+    assert (kept.get("email", ""), kept.get("payment_method", "")) == ("", "")
+    timers = await shop.query(
+        "select target_service_key as key, status from sys_invocation where target_handler_name = 'forget' "
+        f"and target_service_key in ('{refused}', '{confirmed}')"
+    )
+    assert timers == [{"key": refused, "status": "scheduled"}]
+
+
 async def test_a_hold_being_paid_is_neither_released_nor_extended(shop: Shop) -> None:
     """release and extend are refused with HOLD_IN_PAYMENT while an order pays the hold, which goes on."""
     event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from services.cli import keys
-from services.registrar.admin import AdminError
+from services.registrar.errors import AdminError
 from tests.integration.scratch import ScratchStack
 
 

@@ -8,7 +8,8 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.integration.booking import PATIENCE, Behind, Hall, OpenHall, conflicts, first, moment, refusal, until
+from tests.integration.behind import Behind
+from tests.integration.booking import PATIENCE, Hall, OpenHall, conflicts, first, moment, refusal, until
 
 ON_TIME = timedelta(seconds=1 if PATIENCE == 1 else 5)
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.checkout_fixtures import Shop, detail, new_order_id
 from tests.integration.client import Answer
-from tests.integration.payment_gate import Away, Halt, Late, Says, lost
+from tests.integration.payment_gate import Away, Busy, Halt, Late, Says, lost
 
 PAY_SECONDS = 60
 """Shortest time from begin_checkout to pay_until; what shop.event's hold_seconds leads to."""
@@ -48,6 +48,17 @@ async def test_a_lost_answer_moves_money_once(shop: Shop, call: str) -> None:
     assert [entry["call"] for entry in await shop.ledger(order_id)].count(call) == 2
     keys = {entry["idempotency_key"] for entry in await shop.ledger(order_id) if entry["call"] == call}
     assert len(keys) == 1, "the repeat is the same request to the provider"
+
+
+async def test_a_provider_that_asks_for_time_gets_it(shop: Shop) -> None:
+    """Retry-After longer than the backoff is respected; the order is confirmed all the same."""
+    event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()
+    busy = Busy(retry_after_seconds=3)
+    shop.gate.put(order_id, "authorize", busy)
+    assert (await shop.buy(ada, event_id, "A-1-1", order_id=order_id)).json["state"] == "ORDER_STATE_CONFIRMED"
+    [first, second] = busy.asked_at
+    assert 3 <= second - first < 4.5
+    assert await shop.effects(order_id) == ["authorized", "captured"]
 
 
 async def test_a_capture_declined_for_good_takes_the_tickets_back(shop: Shop) -> None:

@@ -11,7 +11,8 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 
-from tests.integration.booking import Behind, Hall, OpenHall, conflicts, until
+from tests.integration.behind import Behind
+from tests.integration.booking import Hall, OpenHall, conflicts, until
 from tests.integration.client import Answer
 
 BUYERS = 100

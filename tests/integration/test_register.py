@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from services.registrar.admin import Admin, AdminError
-from services.registrar.registration import RegistrationError, Row, Status
+from services.registrar.admin import Admin
+from services.registrar.errors import AdminError, RegistrationError
+from services.registrar.registration import Row, Status
 from tests.integration.scratch import SERVICE_SOURCE, ScratchStack, until
 
 

@@ -89,6 +89,33 @@ async def test_another_callers_order_id_is_taken_and_tells_nothing(shop: Shop) -
     assert await shop.seat(event_id, "A-1-2") == "AVAILABLE"
 
 
+async def test_an_async_checkout_is_repeated_like_any_other(shop: Shop) -> None:
+    """A repeated async checkout shows the one order; another body or caller is refused, while it runs and after."""
+    event_id, ada, bob, order_id = await shop.event(), shop.buyer(), shop.buyer(), new_order_id()
+    halt = Halt()
+    shop.gate.put(order_id, "authorize", halt)
+    asked = {"order_id": order_id, "async": True}
+    assert (await shop.buy(ada, event_id, "A-1-1", **asked)).status == 200
+    await halt.arrived()
+
+    async def repeated(state: str) -> None:
+        again = await shop.buy(ada, event_id, "A-1-1", **asked)
+        assert (again.status, again.json.get("state")) == (200, state)
+        reused = await shop.buy(ada, event_id, "A-1-2", **asked)
+        assert (reused.status, reused.reason) == (409, "REQUEST_REUSED")
+        taken = await shop.buy(bob, event_id, "A-1-1", **asked)
+        assert (taken.status, taken.reason) == (409, "ALREADY_EXISTS")
+
+    async with asyncio.timeout(8):
+        await repeated("ORDER_STATE_AUTHORIZING")
+    halt.open()
+    assert (await shop.ended(ada, order_id))["state"] == "ORDER_STATE_CONFIRMED"
+    await repeated("ORDER_STATE_CONFIRMED")
+    assert await shop.effects(order_id) == ["authorized", "captured"]
+    # The same order, now waited for.
+    assert (await shop.buy(ada, event_id, "A-1-1", order_id=order_id)).json["state"] == "ORDER_STATE_CONFIRMED"
+
+
 @pytest.mark.parametrize("given_as", ["field", "header"])
 async def test_a_request_id_alone_makes_a_repeat_safe(shop: Shop, given_as: str) -> None:
     """A client whose answer was lost repeats with its request_id and gets the one order that there is."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.booking import Behind, OpenHall, refusal
+from tests.integration.behind import Behind
+from tests.integration.booking import OpenHall, refusal
 from tests.integration.client import Client, sign
 
 

@@ -69,6 +69,13 @@ def test_foreign_tokens_are_refused(token: str) -> None:
     assert set(refused.value.violations) == {"page_token"}
 
 
+@pytest.mark.parametrize("text", ["-1:5", "5:-1"])
+def test_no_position_is_negative(text: str) -> None:
+    """A forged position before the beginning is refused, whichever of several it is."""
+    with pytest.raises(InvalidRequestError):
+        paging.decode(forged(text), 2)
+
+
 @given(token=st.text(min_size=1, max_size=20))
 def test_any_text_is_read_exactly_or_refused(token: str) -> None:
     """No text makes the reader fail otherwise, and no two texts are the same token."""

@@ -65,7 +65,7 @@ def to_the_end(order: Order) -> tuple[Order, list[Step]]:
     while (step := saga.next_step(order)) is not None:
         assert len(steps) < 20
         steps.append(step)
-        outcome = Outcome(Result.DONE, NOW, held=HELD) if step in (Step.HOLD, Step.BEGIN) else done()
+        outcome = Outcome(Result.DONE, NOW, held=HELD if step in (Step.HOLD, Step.BEGIN) else None)
         order = saga.record(saga.about_to(order, step), step, outcome)
     return order, steps
 
@@ -323,6 +323,12 @@ def test_order_that_was_cut_off_after_its_verdict_goes_on() -> None:
     final, _ = to_the_end(begun())
     assert saga.resume(final) == final
     assert saga.next_step(final) is None
+
+
+def test_record_says_where_the_money_is() -> None:
+    """Before any answer no money has moved, after an authorization it is AUTHORIZED, and so it is while confirming."""
+    assert [each.payment for each in (begun(), PAID)] == [PaymentState.NONE] * 2
+    assert [each.payment for each in (AUTHORIZED, CONFIRMED)] == [PaymentState.AUTHORIZED] * 2
 
 
 def test_provider_reference_is_kept() -> None:

@@ -52,15 +52,18 @@ def test_untouched_seat_is_available() -> None:
 
 def test_reserve_writes_down_who_holds_the_seat() -> None:
     """A reserved seat knows its hold, its buyer, its place on the map and its hard deadline, and nothing else."""
-    assert Ticket(
-        status=SeatStatus.HELD,
-        revision=1,
-        section_id="A",
-        position=7,
-        hold_id="h1",
-        buyer="ada",
-        hard_deadline=DEADLINE,
-    ) == HELD
+    assert (
+        Ticket(
+            status=SeatStatus.HELD,
+            revision=1,
+            section_id="A",
+            position=7,
+            hold_id="h1",
+            buyer="ada",
+            hard_deadline=DEADLINE,
+        )
+        == HELD
+    )
 
 
 def test_reserve_is_idempotent_per_hold() -> None:
@@ -249,9 +252,7 @@ class OneSeat(RuleBasedStateMachine):
     @rule(hold_id=HOLDS, order_id=ORDERS)
     def confirm(self, hold_id: str, order_id: str) -> None:
         is_due = (hold_id, "") in self.claims or (hold_id, order_id) in self.claims
-        accepted = self.step(
-            lambda: domain.confirm(self.ticket, hold_id=hold_id, order_id=order_id, now=self.now)
-        )
+        accepted = self.step(lambda: domain.confirm(self.ticket, hold_id=hold_id, order_id=order_id, now=self.now))
         assert accepted == is_due
         if accepted:
             self.claims.pop((hold_id, ""), None)
