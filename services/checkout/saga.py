@@ -153,7 +153,11 @@ def resume(order: Order) -> Order:
     order = replace(order, wait_seconds=None)
     if order.state.is_final or order.verdict is not None:
         return order
-    return _give_capture_up(order) if order.is_captured_tried else _decide(order, *UNAVAILABLE)
+    if order.is_captured_tried:
+        return _give_capture_up(order)
+    # A step begins while the record that names it is still on its way to Restate's disk, so the provider
+    # may have been asked already. A void that finds nothing does no harm.
+    return _decide(about_to(order, Step.AUTHORIZE), *UNAVAILABLE)
 
 
 def _give_capture_up(order: Order) -> Order:

@@ -128,18 +128,23 @@ async def wait(ctx: restate.ObjectContext, order: Order, cancelled: Cancelled) -
     return Performed(Outcome(Result.DONE, await now(ctx), is_cancelled=is_cancelled))
 
 
-async def confirm(ctx: restate.ObjectContext, order: Order, _cancelled: Cancelled) -> Performed:
-    """Make the held seats the order's, side by side."""
+async def confirm(ctx: restate.ObjectContext, order: Order, cancelled: Cancelled) -> Performed:
+    """Make the held seats the order's, side by side; a cancellation that came before the capture is noticed."""
     request = ConfirmRequest(order.hold_id, order.order_id)
     # Ticket alone decides who has the seat.
     asked = [start(ctx, CONFIRM, object_key(order.event_id, seat_id), request) for seat_id in order.seat_ids]
+    is_cancelled = False
     try:
-        confirmed = [await finish(CONFIRM, future) for future in asked]
+        confirmed = []
+        for future in asked:
+            completed, _ = await restate.wait_completed(cancelled, future)
+            is_cancelled = is_cancelled or cancelled in completed
+            confirmed.append(await finish(CONFIRM, future))
     except NexusError as refusal:
         return Performed(Outcome(Result.REFUSED, await now(ctx), reason=refusal.reason))
     except restate.TerminalError:
         return Performed(Outcome(Result.UNKNOWN, await now(ctx)))
-    return Performed(Outcome(Result.DONE, max(answer.at for answer in confirmed)))
+    return Performed(Outcome(Result.DONE, max(answer.at for answer in confirmed), is_cancelled=is_cancelled))
 
 
 async def capture(ctx: restate.ObjectContext, order: Order, _cancelled: Cancelled) -> Performed:
@@ -231,6 +236,9 @@ async def _until_answered(order: Order, name: str) -> Attempt:
 async def _ask(order: Order, name: str) -> ProviderAnswer:
     """Make the provider call under the order's payment key and the step's idempotency key."""
     key, step_key = order.order_id, f"{order.order_id}:{name}"
+    if name == "void":
+        # Also of an order that was cut off before it knew its price.
+        return await provider().void(key, step_key)
     if order.total is None:
         raise ValueError("an order without seats has no price")
     match name:
@@ -238,8 +246,6 @@ async def _ask(order: Order, name: str) -> ProviderAnswer:
             return await provider().authorize(key, step_key, order.total, order.payment_method)
         case "capture":
             return await provider().capture(key, step_key, order.total)
-        case "void":
-            return await provider().void(key, step_key)
         case _:
             return await provider().refund(key, step_key, order.total)
 

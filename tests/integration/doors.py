@@ -90,6 +90,9 @@ class HttpDoor:
             timeout=limit,
             skip_auto_headers=skipped,
         ) as answer:
+            if answer.content_type == "text/event-stream":
+                # A stream that was opened is an answer; it has no end.
+                return Outcome("OK", http_status=answer.status, text=(await answer.content.readline()).decode())
             text = await answer.text()
             return http_outcome(answer.status, text, time.monotonic() - begun)
 

@@ -14,7 +14,8 @@ import aiohttp
 import grpc.aio
 import pytest
 
-from tests.integration.booking import Behind, Hall, until
+from tests.integration.behind import Behind
+from tests.integration.booking import Hall, until
 from tests.integration.client import Client, new_event, sign
 from tests.integration.doors import DEADLINE_SECONDS, GrpcDoor, HttpDoor, Outcome
 
@@ -53,6 +54,7 @@ class World:
     buyer: str
     stranger: str
     admin: str
+    drafter: str
     names: dict[str, str]
 
     @property
@@ -174,7 +176,7 @@ async def _make(client: Client, behind: Behind, http: HttpDoor, rpc: GrpcDoor) -
     event_id, organizer = await new_event(client, rows=3)
     section = {"section_id": "Z", "title": "Z", "row_count": 1, "seats_per_row": 5, "category_id": "std"}
     other_id, _ = await new_event(client, sections=[section])
-    draft_id, _ = await new_event(client, is_published=False)
+    draft_id, drafter = await new_event(client, is_published=False)
     hall = Hall(client, event_id, organizer)
     buyer = hall.buyer()
     hold = await hall.held(buyer, "A-1-1")
@@ -190,7 +192,7 @@ async def _make(client: Client, behind: Behind, http: HttpDoor, rpc: GrpcDoor) -
         "draft": draft_id,
     }
     admin = sign(client.stack, f"admin-{uuid.uuid4().hex}", "admin")
-    made = World(hall, behind, http, rpc, buyer, hall.buyer(), admin, names)
+    made = World(hall, behind, http, rpc, buyer, hall.buyer(), admin, drafter, names)
 
     async def rests() -> bool:
         rows = await behind.query("SELECT target FROM sys_invocation WHERE status NOT IN ('completed', 'scheduled')")

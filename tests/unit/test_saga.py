@@ -288,8 +288,8 @@ def test_step_is_marked_before_it_is_tried() -> None:
 @pytest.mark.parametrize(
     ("stored", "steps"),
     [
-        (saga.about_to(begun(), Step.HOLD), [Step.FINISH]),
-        (saga.about_to(begun(hold_id="h1"), Step.BEGIN), [Step.FINISH]),
+        (saga.about_to(begun(), Step.HOLD), [Step.FINISH, Step.VOID]),
+        (saga.about_to(begun(hold_id="h1"), Step.BEGIN), [Step.FINISH, Step.VOID]),
         (saga.about_to(PAID, Step.AUTHORIZE), [Step.FINISH, Step.VOID]),
         (taken(PAID, ended(Result.UNKNOWN)), [Step.FINISH, Step.VOID]),
         (saga.about_to(AUTHORIZED, Step.CONFIRM), [Step.REVOKE, Step.FINISH, Step.VOID]),
