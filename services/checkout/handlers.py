@@ -21,6 +21,7 @@ from services.checkout.messages import (
     OrderView,
     PaymentView,
 )
+from services.common import facts
 from services.common.errors import NexusError
 from services.common.handlers import (
     GIVES_UP,
@@ -35,6 +36,7 @@ from services.common.handlers import (
 )
 from services.common.messages import Caller, Envelope, Nothing
 from services.common.serde import serde
+from services.common.states import OrderState
 
 CHECKOUT = restate.VirtualObject("Checkout")
 add_ping(CHECKOUT)
@@ -123,6 +125,10 @@ async def _accept(ctx: restate.ObjectContext, envelope: Envelope[CheckoutRequest
 
 def _keep_ended(ctx: restate.ObjectContext, order: Order) -> None:
     save(ctx, STATE, domain.trimmed(order))
+    facts.count(facts.ORDERS, state=order.state.name.lower(), reason=order.reason)
+    facts.count(facts.PAYMENTS, state=order.payment.name.lower())
+    if order.state is OrderState.CONFIRMED:
+        facts.observe(facts.HOLD_TO_SALE_SECONDS, (order.history[-1].at - order.created_at).total_seconds())
     if domain.was_refused_early(order):
         send(ctx, FORGET_ORDER, ctx.key(), Nothing(), delay=FORGOTTEN_AFTER)
 

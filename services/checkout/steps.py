@@ -18,7 +18,8 @@ from services.checkout.outside import provider
 from services.checkout.payments import Outcome as ProviderOutcome
 from services.checkout.payments import ProviderAnswer
 from services.checkout.saga import Held, Outcome, Result, Step
-from services.common.errors import NexusError
+from services.common import facts
+from services.common.errors import NexusError, SeatUnavailableError, UnavailableError
 from services.common.handlers import STEP_SECONDS, call, finish, now, send, start
 from services.common.ids import object_key
 from services.common.messages import Target
@@ -93,10 +94,13 @@ async def begin(ctx: restate.ObjectContext, order: Order, _cancelled: Cancelled)
 async def _hold(ctx: restate.ObjectContext, order: Order, target: Target[Any, PayableHold], request: Any) -> Performed:
     try:
         paid = await call(ctx, target, _buyer(order), request)
+    except UnavailableError:
+        # For good, for this order: an error that invites to repeat would repeat a final answer.
+        return Performed(Outcome(Result.REFUSED, await now(ctx), reason=SeatUnavailableError.reason))
     except NexusError as refusal:
         return Performed(Outcome(Result.REFUSED, await now(ctx), reason=refusal.reason), refusal)
     except restate.TerminalError:
-        return Performed(Outcome(Result.UNKNOWN, await now(ctx), reason="UNAVAILABLE"))
+        return Performed(Outcome(Result.UNKNOWN, await now(ctx), reason=SeatUnavailableError.reason))
     event = EventInfo(paid.event_title, paid.event_venue, paid.event_starts_at)
     held = Held(paid.hold.seats, paid.hold.total, paid.pay_until, event)
     return Performed(Outcome(Result.DONE, paid.begun_at, held=held))
@@ -222,12 +226,14 @@ async def _attempt(order: Order, name: str) -> Attempt:
             answer = await _ask(order, name)
     except TimeoutError:
         answer = ProviderAnswer(ProviderOutcome.UNKNOWN)
+    facts.count(facts.PAYMENT_CALLS, call=name, outcome=answer.outcome.lower())
     return Attempt(answer, datetime.now(UTC))
 
 
 async def _until_answered(order: Order, name: str) -> Attempt:
     async with asyncio.timeout(STEP_SECONDS):
         answer = await _ask(order, name)
+    facts.count(facts.PAYMENT_CALLS, call=name, outcome=answer.outcome.lower())
     if answer.outcome is ProviderOutcome.UNKNOWN:
         raise ProviderSilentError(name)
     return Attempt(answer, datetime.now(UTC))

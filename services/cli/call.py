@@ -16,6 +16,8 @@ from grpc_status import rpc_status
 
 from services.cli.errors import CallError
 
+__all__ = ["CallError", "call", "find", "methods", "names", "refusal"]
+
 
 def methods() -> dict[str, MethodDescriptor]:
     """Map `nexus.v1.TicketService/HoldSeats` and so on to its descriptor."""

@@ -15,7 +15,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cli.filetree import FileError, Node, Problem, place, read
+from services.cli.errors import FileError, Problem
+from services.cli.filetree import Node, place, read
 from services.cli.pretix import PLAN_FIELDS, event_of_plan
 from services.common.errors import InvalidRequestError
 from services.gateway.gen.nexus.v1 import event_pb2
@@ -27,6 +28,14 @@ from services.seatmap.domain_layout import MAX_SEATS, build
 MAX_PROBLEMS: Final = 20
 """Named at most: a wrong habit need not be told for each of 50,000 seats."""
 
+_WORDS: Final = (
+    ("must be set", "a value; it is missing"),
+    ("must have ", ""),
+    ("must be ", ""),
+    ("must match ", "something that matches "),
+    ("is set by the server", "nothing: the server sets it"),
+    ("used once", "an id of its own"),
+)
 _NUMBER: Final = re.compile(r"-?[0-9]+")
 _INTEGERS: Final = {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64}
 _BITS: Final = {FieldDescriptor.TYPE_INT32: 31, FieldDescriptor.TYPE_INT64: 63}
@@ -39,7 +48,9 @@ def read_event(file: Path, prices: Path | None = None) -> event_pb2.Event:
     """
     root = read(file)
     if not root.is_map:
-        raise FileError(str(file), [Problem(place(root, ""), f"expected a map of an event's fields, found {root.kind}")])
+        raise FileError(
+            str(file), [Problem(place(root, ""), f"expected a map of an event's fields, found {root.kind}")]
+        )
     if PLAN_FIELDS & root.value.keys() or (prices is not None and "sections" not in root.value):
         root = event_of_plan(file, root, _price_list(file, prices))
     elif prices is not None:
@@ -47,12 +58,29 @@ def read_event(file: Path, prices: Path | None = None) -> event_pb2.Event:
     return _event_of(str(file), root)
 
 
+def create_request(event: event_pb2.Event) -> event_pb2.CreateEventRequest:
+    """Make the request that creates an event."""
+    return event_pb2.CreateEventRequest(event=event)
+
+
+def seat_count(event: event_pb2.Event) -> int:
+    """Count the seats of an event, those to be made included."""
+    return sum(
+        section.row_count * section.seats_per_row or sum(len(row.seats) for row in section.rows)
+        for section in event.sections
+    )
+
+
 def _price_list(plan: Path, prices: Path | None) -> tuple[Path, Node]:
     if prices is None:
-        prices = next((found for suffix in (".yaml", ".yml") if (found := plan.with_suffix(f".prices{suffix}")).exists()), None)
+        prices = next(
+            (found for suffix in (".yaml", ".yml") if (found := plan.with_suffix(f".prices{suffix}")).exists()), None
+        )
     if prices is None:
         beside = plan.with_suffix(".prices.yaml")
-        raise FileError(str(plan), [Problem("", f"expected the prices of this seating plan in {beside}, or --prices FILE")])
+        raise FileError(
+            str(plan), [Problem("", f"expected the prices of this seating plan in {beside}, or --prices FILE")]
+        )
     return prices, read(prices)
 
 
@@ -72,17 +100,16 @@ def _mistakes(event: event_pb2.Event, root: Node) -> list[tuple[str, str]]:
     missing = [(f"event.{field}", "a value here; it is missing") for field in REQUIRED if not _is_set(event, field)]
     if missing:
         return missing
-    seats = sum(
-        section.row_count * section.seats_per_row or sum(len(row.seats) for row in section.rows)
-        for section in event.sections
-    )
+    seats = seat_count(event)
     if seats > MAX_SEATS:
         return [("event.sections", f"at most {MAX_SEATS:,} seats; there are {seats:,}")]
-    found = list(violations_of(event_pb2.CreateEventRequest(event=event)).items())
+    found = list(violations_of(create_request(event)).items())
     if found:
         return found
     twins = _twins([category.category_id for category in event.price_categories])
-    found = [(f"event.price_categories[{at}].category_id", f"an id of its own; {it} is there twice") for at, it in twins]
+    found = [
+        (f"event.price_categories[{at}].category_id", f"an id of its own; {it} is there twice") for at, it in twins
+    ]
     if event.HasField("sale_starts_at") and event.HasField("sale_ends_at"):
         begins, ends = event.sale_starts_at.ToDatetime(), event.sale_ends_at.ToDatetime()
         if ends <= begins:
@@ -102,7 +129,9 @@ def _found(root: Node, path: str, expected: str) -> str:
     node: Any = root
     for part in re.findall(r"[a-z_]+|\[[0-9]+\]", path.removeprefix("event.")):
         inner = node.value
-        node = inner[int(part[1:-1])] if isinstance(inner, list) else inner.get(part) if isinstance(inner, dict) else None
+        node = (
+            inner[int(part[1:-1])] if isinstance(inner, list) else inner.get(part) if isinstance(inner, dict) else None
+        )
         if node is None:
             return expected
     return f"{expected}, found {node.kind}" if "twice" not in expected and node.text else expected
@@ -122,10 +151,10 @@ def _place(root: Node, path: str) -> str:
 
 def _words(words: str) -> str:
     """Turn the server's words (`must be set`, `used once; ...`) into what stands after "expected"."""
-    for begin, better in (("must be set", "a value here; it is missing"), ("must have", "it to have"), ("must ", "it to ")):
+    for begin, better in _WORDS:
         if words.startswith(begin):
             return better + words.removeprefix(begin)
-    return {"is set by the server": "nothing here: the server sets it"}.get(words, words.replace("used once", "an id of its own"))
+    return words
 
 
 class _Filler:
@@ -137,7 +166,7 @@ class _Filler:
 
     def fill(self, message: Message, node: Node, path: str) -> None:
         """Fill the fields of a message from a map."""
-        fields = message.DESCRIPTOR.fields_by_name
+        fields: Mapping[str, Any] = message.DESCRIPTOR.fields_by_name
         above = f"{path}." if path else ""
         for name, value in node.value.items():
             inner = above + name
@@ -174,7 +203,7 @@ class _Filler:
         elif node.is_map:
             self.fill(message, node, path)
         else:
-            fields = ", ".join(field.name for field in message.DESCRIPTOR.fields if not rules_of(field).output_only)
+            fields = ", ".join(field.name for field in _fields(message) if not rules_of(field).output_only)
             self._note(path, f"expected a map with {fields}, found {node.kind}")
 
     def _note(self, path: str, expected: str) -> None:
@@ -182,14 +211,27 @@ class _Filler:
             self._problems.append(Problem(place(self._root, path), expected))
 
 
-def _unknown(name: str, fields: Mapping[str, FieldDescriptor]) -> str:
+def _unknown(name: str, fields: Mapping[str, Any]) -> str:
+    """Say what an unknown field might have been: a misspelt one, or one that belongs a level deeper."""
+    deeper = next(
+        (field.name for field in fields.values() if field.message_type and name in field.message_type.fields_by_name),
+        "",
+    )
+    if deeper:
+        return f"expected {name} inside {deeper}, not here"
     known = [field.name for field in fields.values() if not rules_of(field).output_only]
     close = get_close_matches(name, known, 1)
-    return f"unknown field; expected {f'{close[0]}' if close else 'one of ' + ', '.join(known)}"
+    return f"unknown field; expected {close[0] if close else 'one of ' + ', '.join(known)}"
 
 
 def _kind(field: FieldDescriptor) -> str:
-    return "a text" if field.type == FieldDescriptor.TYPE_STRING else "a whole number" if field.type in _INTEGERS else "a number"
+    return (
+        "a text"
+        if field.type == FieldDescriptor.TYPE_STRING
+        else "a whole number"
+        if field.type in _INTEGERS
+        else "a number"
+    )
 
 
 def _text(node: Node) -> str | None:
@@ -216,3 +258,8 @@ def _scalar(field: FieldDescriptor, node: Node) -> Any:
         # Every enum of an event is set by the server, which the rules say.
         return field.enum_type.values[-1].number
     return float(node.value) if isinstance(node.value, int | float) and not isinstance(node.value, bool) else None
+
+
+def _fields(message: Message) -> list[FieldDescriptor]:
+    fields: Any = message.DESCRIPTOR.fields
+    return list(fields)

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from services.cli.errors import FileError, Problem
+
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 MAX_VALUES: Final = 5_000_000
 """More than 200,000 seats have; aliases of YAML could make any number out of a small file."""
 
 MAX_DEPTH: Final = 30
+MAX_DIGITS: Final = 30
+"""A longer number is left as a text: none of ours is so long, and Python refuses to read some."""
+
 _PLAIN_TAGS: Final = {"int", "float", "bool", "null", "str", "timestamp"}
 
 # The C parser is ten times as fast, which a stadium needs; it is the same language.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A mistake in a file: where it is and what was expected there."""
-
-    place: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.expected}" if self.place else self.expected
-
-
-class FileError(Exception):
-    """A file that cannot be used. `problems`: the first mistakes in it."""
-
-    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
-        self.name = name
-        self.problems = list(problems)
-        super().__init__(f"{name}: {'; '.join(map(str, problems))}")
 
 
 @dataclass(slots=True)
@@ -74,18 +58,17 @@ def place(root: Node, path: str) -> str:
     line, origin = root.line, root.origin
     while rest and isinstance(node.value, dict | list):
         if isinstance(node.value, list):
-            index, _, rest = rest[1:].partition("]")
+            index, _, after = rest[1:].partition("]")
             found = node.value[int(index)] if index.isdigit() and int(index) < len(node.value) else None
-            rest = rest.removeprefix(".")
         else:
             name = rest.split(".", 1)[0].split("[", 1)[0]
-            found, rest = node.value.get(name), rest[len(name) :].removeprefix(".")
+            found, after = node.value.get(name), rest[len(name) :]
         if found is None:
             break
-        node = found
+        node, rest = found, after.removeprefix(".")
         line, origin = node.line or line, node.origin or origin
     if origin:
-        return origin
+        return ": ".join(filter(None, (origin, rest)))
     return ": ".join(filter(None, (f"line {line}" if line else "", path)))
 
 
@@ -118,7 +101,7 @@ def _read_json(name: str, text: str) -> Node:
         tree = json.loads(
             text,
             object_pairs_hook=fields,
-            parse_int=lambda digits: Node(int(digits) if len(digits) < MAX_DEPTH else digits, text=digits),
+            parse_int=lambda digits: Node(int(digits) if len(digits) < MAX_DIGITS else digits, text=digits),
             parse_float=lambda digits: Node(float(digits), text=digits),
             parse_constant=lambda word: Node(float(word.replace("Infinity", "inf")), text=word),
         )
@@ -170,7 +153,9 @@ class _YamlTree:
             return Node(self._fields(found, depth), line)
         if isinstance(found, yaml.SequenceNode):
             return Node([self.node(inner, depth + 1) for inner in found.value], line)
-        return Node(self._scalar(found, line), line, found.value)
+        if isinstance(found, yaml.ScalarNode):
+            return Node(self._scalar(found, line), line, found.value)
+        raise TypeError(f"PyYAML made a {type(found).__name__}")
 
     def _fields(self, found: yaml.MappingNode, depth: int) -> dict[str, Node]:
         fields: dict[str, Node] = {}
@@ -179,7 +164,9 @@ class _YamlTree:
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse(line, "expected a name before the colon")
             if key.value in fields:
-                self._refuse(line, f"expected each key once; {key.value!r} is there since line {fields[key.value].line}")
+                self._refuse(
+                    line, f"expected each key once; {key.value!r} is there since line {fields[key.value].line}"
+                )
             fields[key.value] = self.node(value, depth + 1)
         return fields
 
@@ -188,7 +175,7 @@ class _YamlTree:
         if tag not in _PLAIN_TAGS:
             self._refuse(line, f"expected a plain value, found the tag {found.tag}")
         try:
-            if tag == "int":
+            if tag == "int" and len(found.value) < MAX_DIGITS:
                 return int(found.value.replace("_", ""))
             if tag == "float":
                 return float(found.value.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))

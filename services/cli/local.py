@@ -107,11 +107,7 @@ class LocalStack:
             return False
         if record is not None:
             self.stop(component)
-        for field, port in self.ports.of(component).items():
-            if port and ports.is_taken(port):
-                raise StackError(
-                    f"{component}: port {port} is taken by another program; set {ports.variable(field)} to a free port"
-                )
+        self.check_ports(component)
         self.home.joinpath("data").mkdir(parents=True, exist_ok=True)
         self.processes.start(component, argv, environ, settings)
         return True
@@ -135,10 +131,22 @@ class LocalStack:
 
     def start_all(self) -> list[str]:
         """Start every component, side by side; give those that were started."""
+        for component in START_ORDER:
+            # Before anything runs: half a stack helps nobody.
+            if self.processes.record(component) is None:
+                self.check_ports(component)
         started = [component for component in START_ORDER if self.start(component)]
         for component in START_ORDER:
             self.wait_ready(component)
         return started
+
+    def check_ports(self, component: str) -> None:
+        """Raise StackError where somebody else listens on a port of the component."""
+        for field, port in self.ports.of(component).items():
+            if port and ports.is_taken(port):
+                raise StackError(
+                    f"{component}: port {port} is taken by another program; set {ports.variable(field)} to a free port"
+                )
 
     def stop(self, component: str) -> bool:
         """Let a component drain and end. False where it did not run."""

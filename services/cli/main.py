@@ -12,10 +12,10 @@ import typer
 
 # A command loads what it needs when it runs: `nexus token` is called in loops.
 from services.cli.errors import CallError, StackError
+from services.cli.home import home
 from services.cli.ports import Ports
 from services.cli.roles import Role
 from services.cli.run import COMPONENTS, run_component
-from services.common.code import SERVICES
 from services.common.config import USAGE_ERROR, ConfigError
 from services.registrar.errors import RegistrationError
 
@@ -171,7 +171,7 @@ def keys(
     """Make the keys that are missing, and show where they are and the public ones."""
     from services.cli import keys as key_files
 
-    made = key_files.ensure(folder or _home() / "keys")
+    made = key_files.ensure(folder or home() / "keys")
     shown = {
         "identity_private_key": str(made.identity_pem),
         "identity_public_key": made.identity_public,
@@ -202,22 +202,16 @@ def call(
         print(json.dumps(answer, indent=2, ensure_ascii=False), flush=True)
 
 
-def _home() -> Path:
-    project = SERVICES.parent
-    default = (project if (project / "pyproject.toml").exists() else Path.cwd()) / ".nexus"
-    return Path(os.environ.get("NEXUS_HOME") or default)
-
-
 def _stack() -> LocalStack:
     from services.cli.local import LocalStack
 
-    return LocalStack(_home(), Ports.read(os.environ))
+    return LocalStack(home(), Ports.read(os.environ))
 
 
 def _sign(subject: str, roles: list[Role], hours: float) -> str:
     from services.cli import token as tokens
 
-    private = _home() / "keys" / "auth-private.pem"
+    private = home() / "keys" / "auth-private.pem"
     if not private.exists():
         raise StackError(f"there is no {private}: run `make up` (or `nexus keys`) first")
     return tokens.sign(private, subject, [role.value for role in roles], hours)

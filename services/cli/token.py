@@ -9,6 +9,10 @@ from typing import Final
 
 import jwt
 
+from services.cli.roles import Role
+
+__all__ = ["AUDIENCE", "ISSUER", "Role", "sign"]
+
 ISSUER: Final = "nexus"
 AUDIENCE: Final = "nexus"
 

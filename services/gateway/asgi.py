@@ -100,6 +100,15 @@ class Request:
         """Give a header's first value, empty where it is not there."""
         return self.headers.get(name, [""])[0]
 
+    def check_framing(self) -> None:
+        """Refuse, and close the connection, where two readers may disagree on where the request ends.
+
+        Source: RFC 9112, section 6.3.
+        """
+        if "transfer-encoding" in self.headers and "content-length" in self.headers:
+            error = InvalidRequestError({"content-length": "must not be given with transfer-encoding"})
+            raise HttpRefusal(400, error, {"connection": "close"})
+
     async def body(self, max_bytes: int) -> bytes:
         """Read the body. Raises HttpRefusal: 400, 408, 413, 415; Disconnected."""
         self._check_headers()
@@ -153,9 +162,6 @@ class Request:
     def _check_headers(self) -> None:
         if self.header("content-encoding").lower() not in {"", "identity"}:
             raise HttpRefusal(415, InvalidRequestError({"content-encoding": "must not be given"}))
-        if "transfer-encoding" in self.headers and "content-length" in self.headers:
-            # Two readers of such a request may disagree on where it ends. Source: RFC 9112, section 6.3.
-            raise HttpRefusal(400, InvalidRequestError({"content-length": "must not be given with transfer-encoding"}))
         charset = self.header("content-type").lower().partition("charset=")[2].strip("\"' ")
         if charset not in {"", "utf-8", "utf8"}:
             raise HttpRefusal(415, InvalidRequestError({"content-type": "must be UTF-8"}))

@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from google.protobuf import json_format
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from services.common.errors import InvalidRequestError
 from services.gateway.routes import Route
+from services.gateway.times import strange_time
 
 MAX_PARAMETERS = 50
 MAX_PATH = 200
@@ -97,6 +98,9 @@ def to_message(route: Route, fields: Json, body: Json, path_values: list[str]) -
 
 
 def _parse(fields: Json, target: Message, above: str) -> None:
+    strange = strange_time(fields, cast("Descriptor", target.DESCRIPTOR))
+    if strange:
+        raise InvalidRequestError({above + strange: "must be a time in RFC 3339 with a zone"})
     try:
         json_format.ParseDict(fields, target)
     except json_format.ParseError as error:

@@ -71,6 +71,10 @@ class HttpDoor:
 
     async def _answer(self, request: Request, send: Send) -> tuple[str, Answer | None]:
         """Give the route's name for metrics and the answer, None where it was streamed."""
+        try:
+            request.check_framing()
+        except HttpRefusal as refusal:
+            return "none", refusal_answer(refusal.error, refusal.status, refusal.headers)
         page = await self._pages.find(request)
         if page is not None:
             return request.path, page

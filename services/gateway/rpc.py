@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,9 @@ MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024 + 64 * 1024
 MAX_SEND_BYTES: Final = 4 * 1024 * 1024
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_STREAMS: Final = 1000
+LEAST_SECONDS: Final = 0.002
+"""No handler answers faster: a call with less time left is not begun. gRPC rounds 1 ns up to 1 ms."""
+
 ANSWER_SECONDS: Final = 0.1
 """Left for the answer that the deadline has passed."""
 
@@ -180,11 +184,19 @@ class _Symbols:
 
 
 def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, list[str]]:
+    """Give every value of each key; what is no UTF-8 is kept as it came, so that it is refused and not overlooked."""
     texts: dict[str, list[str]] = {}
     for name, value in metadata:
-        if isinstance(value, str):
-            texts.setdefault(name, []).append(value)
+        texts.setdefault(name, []).append(value if isinstance(value, str) else value.decode("latin-1"))
     return texts
+
+
+def _is_our_concern(record: logging.LogRecord) -> bool:
+    # A client's metadata that is no UTF-8 is refused like any other; grpc writes a traceback of it, value included.
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
+logging.getLogger("grpc._cython.cygrpc").addFilter(_is_our_concern)
 
 
 async def _only(sent: AsyncIterator[bytes]) -> bytes:
@@ -209,7 +221,7 @@ def _deadline(context: Context) -> float | None:
     left = context.time_remaining()
     if left is None or left > MAX_SECONDS:
         return None
-    if left <= 0:
+    if left <= LEAST_SECONDS:
         raise DeadlineExceededError("the deadline has passed")
     # A little earlier than the client's own, so that our answer with the order's id still reaches it.
     return asyncio.get_running_loop().time() + left - min(ANSWER_SECONDS, left / 10)

@@ -23,6 +23,9 @@ PAGE_SEATS = 200
 LOOKUP_SEATS = 64
 """Seats per lookup chunk on average: a quote reads one chunk per seat, so they are small."""
 
+MAX_LOOKUP_SEATS = 300
+"""Most seats of one lookup chunk: with the longest ids it stays below 64 kB."""
+
 SECTIONS_PER_PIECE = 100
 """Sections per stored piece of the list of sections."""
 
@@ -266,4 +269,7 @@ def lookups(sections: Sequence[PlacedSection]) -> list[LookupChunk]:
         for position, seat in enumerate(section.seats):
             place = Place(section.section_id, position, seat.category_id)
             chunks[lookup_of(seat.seat_id, len(chunks))][seat.seat_id] = place
+    if max(map(len, chunks)) > MAX_LOOKUP_SEATS:
+        # Never by chance: somebody has chosen ids that fall on one hash.
+        raise InvalidRequestError({"event.sections": "seat ids that were not made to collide"})
     return [LookupChunk(places) for places in chunks]

@@ -6,12 +6,12 @@ State: `holds` (HoldList), `orders` (OrderList), `hold:{hold_id}` (Hold).
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import restate
 import structlog
 
-from services.common import paging
+from services.common import facts, paging
 from services.common.errors import HoldNotFoundError, SeatUnavailableError, UnavailableError
 from services.common.handlers import (
     Moment,
@@ -105,6 +105,7 @@ async def finish_checkout(ctx: restate.ObjectContext, request: FinishCheckoutReq
         _send_releases(ctx, request.hold_id, seat_ids)
     if verdict.hold is not None and verdict.hold is not found:
         await _keep(ctx, verdict.hold)
+        facts.count(facts.HOLDS, outcome=verdict.hold.state.name.lower())
     orders = await load(ctx, ORDERS, OrderList) or OrderList()
     entry = OrderEntry(request.order_id, request.outcome, len(seat_ids), request.created_at)
     save(ctx, ORDERS, domain.recorded(orders, entry))
@@ -129,6 +130,7 @@ async def expire(ctx: restate.ObjectContext, request: ExpireRequest) -> Nothing:
     if verdict.ended is not None:
         _send_releases(ctx, request.hold_id, request.seat_ids)
         await _keep(ctx, verdict.ended)
+        facts.count(facts.HOLDS, outcome="expired")
     elif verdict.next_due_at is not None:
         _set_timer(ctx, request.hold_id, request.seat_ids, verdict.next_due_at, await now(ctx))
     else:
@@ -153,6 +155,7 @@ async def release(ctx: restate.ObjectContext, request: NameHold, _caller: Caller
     if released is not found:
         _send_releases(ctx, found.hold_id, found.seat_ids)
         await _keep(ctx, released)
+        facts.count(facts.HOLDS, outcome="released")
     return _view(released)
 
 
@@ -187,6 +190,7 @@ async def _claim(
     await _keep(ctx, made)
     send(ctx, ARM, ctx.key(), ExpireRequest(hold_id, made.expires_at, made.seat_ids))
     await _reserve_all(ctx, made, quote, at.at)
+    facts.count(facts.HOLDS, outcome="made")
     return made
 
 
@@ -259,7 +263,9 @@ def _set_timer(
     due_at: datetime,
     at: datetime,
 ) -> None:
-    send(ctx, EXPIRE, ctx.key(), ExpireRequest(hold_id, due_at, seat_ids), delay=due_at - at)
+    # The SDK cannot send with a negative delay, and a timer may come when its successor is due as well.
+    delay = max(due_at - at, timedelta(0))
+    send(ctx, EXPIRE, ctx.key(), ExpireRequest(hold_id, due_at, seat_ids), delay=delay)
 
 
 def _send_releases(ctx: restate.ObjectContext, hold_id: str, seat_ids: list[str]) -> None:

@@ -137,7 +137,11 @@ SEATS = [
     _section("rows below zero", "row_count", row_count=-1),
     _section("too many rows", "row_count", row_count=2**31 - 1),
     _section("seats below zero", "seats_per_row", seats_per_row=-1),
-    _section("a place beyond the plan", "rows[0].seats[0].x", rows=[{"row_id": "1", "seats": [{"seat_id": "s", "category_id": "std", "x": 1e300}]}]),
+    _section(
+        "a place beyond the plan",
+        "rows[0].seats[0].x",
+        rows=[{"row_id": "1", "seats": [{"seat_id": "s", "category_id": "std", "x": 1e300}]}],
+    ),
     _page("SeatMapService/GetSeatMap", "page below zero", "page_size", -1, who="nobody"),
     _page("SeatMapService/GetSeatMap", "page too large", "page_size", 10_001, who="nobody"),
     _page("SeatMapService/GetSeatMap", "no page token", "page_token", "AAAA", who="nobody", reaches_handler=True),
@@ -177,8 +181,14 @@ SEATS = [
 ]
 MONEY = [
     _create("price below zero", "price_categories[0].amount_minor", price_categories=[STD | {"amount_minor": -1}]),
-    _create("price of 2^63-1", "price_categories[0].amount_minor", price_categories=[STD | {"amount_minor": 2**63 - 1}]),
-    _create("sum that may overflow", "price_categories[0].amount_minor", price_categories=[STD | {"amount_minor": 10**12 + 1}]),
+    _create(
+        "price of 2^63-1", "price_categories[0].amount_minor", price_categories=[STD | {"amount_minor": 2**63 - 1}]
+    ),
+    _create(
+        "sum that may overflow",
+        "price_categories[0].amount_minor",
+        price_categories=[STD | {"amount_minor": 10**12 + 1}],
+    ),
     _create("no price", "price_categories[0].amount_minor", price_categories=[{"category_id": "std"}]),
     _create("currency eur", "currency_code", currency_code="eur"),
     _create("currency EURO", "currency_code", currency_code="EURO"),

@@ -194,7 +194,10 @@ class Shop:
         await until(is_there, f"the new state of {service} {key}")
 
     async def tried(self, order_id: str, step: str) -> None:
-        """Wait until an order's record says that a step is about to be tried."""
+        """Wait until an order's record says that a step is about to be tried.
+
+        A step may reach the provider some milliseconds before that can be read.
+        """
 
         async def look() -> bool:
             record = await self.state("Checkout", order_id, "order")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -57,9 +56,3 @@ def token(stack: LocalStack) -> Token:
 def new_event_fixture(client: Client) -> NewEvent:
     """`await new_event(rows=, seats_per_row=, price=, is_published=, **fields)` -> (event_id, organizer's token)."""
     return functools.partial(new_event, client)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A folder for a stack of the test's own."""
-    return tmp_path / "home"

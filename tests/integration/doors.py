@@ -217,9 +217,7 @@ def http_outcome(status: int, text: str, seconds: float = 0) -> Outcome:
         for violation in detail.get("field_violations", [])
     }
     reason = next((detail["reason"] for detail in details if "reason" in detail), "")
-    return Outcome(
-        error.get("status", ""), reason, error.get("message", ""), found, content, status, text, seconds
-    )
+    return Outcome(error.get("status", ""), reason, error.get("message", ""), found, content, status, text, seconds)
 
 
 def _refusal(error: grpc.aio.AioRpcError, packed: str | bytes, seconds: float) -> Outcome:

@@ -127,10 +127,10 @@ class ScratchStack:
         async with Admin(self.stack.admin_url, 10) as admin:
             return await Registrar(admin).prune()
 
-    async def call(self, handler: str, body: object = None, key: str = "k") -> Any:
-        """Call the scratch service through the ingress."""
+    async def call(self, handler: str, body: object = None, key: str = "k", service: str = "Scratch") -> Any:
+        """Call a scratch service through the ingress."""
         timeout = aiohttp.ClientTimeout(total=60)
-        url = f"{self.stack.ingress_url}/Scratch/{key}/{handler}"
+        url = f"{self.stack.ingress_url}/{service}/{key}/{handler}"
         # A handler without input refuses a content-type.
         sent: dict[str, Any] = {"skip_auto_headers": ["content-type"]} if body is None else {"json": body}
         async with aiohttp.ClientSession(timeout=timeout) as session, session.post(url, **sent) as answer:

@@ -120,7 +120,9 @@ async def test_places_are_finite(world: World, value: float) -> None:
     assert list(outcome.violations) == ["event.sections[0].rows[0].seats[0].x"]
 
 
-@pytest.mark.parametrize(("seconds", "nanos"), [(-62_135_596_801, 0), (253_402_300_800, 0), (2**63 - 1, 0), (0, -1), (0, 10**9)])
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(-62_135_596_801, 0), (253_402_300_800, 0), (2**63 - 1, 0), (0, -1), (0, 10**9)]
+)
 async def test_times_out_of_bounds_are_refused(world: World, seconds: int, nanos: int) -> None:
     """Year 0, year 10000 and nanoseconds of more than a second are no times."""
     request = event_pb2.CreateEventRequest.FromString(wire(CREATE, {"event": world.fill(event_body())}))
@@ -133,7 +135,11 @@ async def test_times_out_of_bounds_are_refused(world: World, seconds: int, nanos
 
 @pytest.mark.parametrize(
     ("rpc", "size", "code"),
-    [(HOLD, 65_537, "INVALID_ARGUMENT"), (HOLD, 5_000_000, "INVALID_ARGUMENT"), (CREATE, 9_000_000, "RESOURCE_EXHAUSTED")],
+    [
+        (HOLD, 65_537, "INVALID_ARGUMENT"),
+        (HOLD, 5_000_000, "INVALID_ARGUMENT"),
+        (CREATE, 9_000_000, "RESOURCE_EXHAUSTED"),
+    ],
 )
 async def test_large_messages_are_refused(world: World, rpc: str, size: int, code: str) -> None:
     """64 kB a message, 8 MB where events are made: more is refused, by the transport itself where it can be."""
@@ -179,15 +185,16 @@ async def test_a_far_deadline_is_accepted(world: World) -> None:
 RAW = {
     "deadline of 1 ns": ([(b"grpc-timeout", b"1n")], {"4"}),
     "deadline of ten years": ([(b"grpc-timeout", b"87600H")], {"3"}),
-    "no deadline at all": ([(b"grpc-timeout", b"soon")], {"3", "13"}),
+    "no deadline": ([(b"grpc-timeout", b"soon")], {"13"}),
     "key not ASCII": ([(b"idempotency-key", b"schl\xc3\xbcssel")], {"3"}),
     "key with CR/LF": ([(b"idempotency-key", b"a\r\nb: c")], {"3"}),
     "key with NUL": ([(b"idempotency-key", b"a\0b")], {"3"}),
-    "-bin with bad base64": ([(b"x-trace-bin", b"!!! no base64 !!!")], {"3"}),
+    # grpc's own core refuses these as INTERNAL before any code of ours is asked; there is no option for it.
+    "-bin with bad base64": ([(b"x-trace-bin", b"!!! no base64 !!!")], {"3", "13"}),
+    "unknown compression": ([(b"grpc-encoding", b"zstd")], {"12", "13"}),
     "authorization not ASCII": ([(b"authorization", b"Bearer \xff\xfe")], {"16"}),
     "authorization twice": ([(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")], {"16"}),
     "authorization of 1 MB": ([(b"authorization", b"Bearer " + b"a" * 10_000)], {"16", "8"}),
-    "unknown compression": ([(b"grpc-encoding", b"zstd")], {"3"}),
 }
 """Headers, and the gRPC status that a request that lacks its seats is then refused with."""
 
@@ -228,7 +235,14 @@ async def test_frames_that_are_no_message_are_refused(world: World, name: str) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nexus.v1.TicketService/", "/nexus.v1.TicketService/Reserve", "//nexus.v1.TicketService//HoldSeats", "/x" * 2000]
+    "path",
+    [
+        "/",
+        "/nexus.v1.TicketService/",
+        "/nexus.v1.TicketService/Reserve",
+        "//nexus.v1.TicketService//HoldSeats",
+        "/x" * 2000,
+    ],
 )
 async def test_there_is_no_other_method(world: World, path: str) -> None:
     """Handlers of Restate are no methods of the door."""

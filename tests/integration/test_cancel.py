@@ -97,6 +97,7 @@ async def test_an_order_cannot_be_cancelled_from_the_first_capture_attempt_on(sh
     shop.gate.put(order_id, "capture", halt)
     buying = shop.start(ada, event_id, "A-1-1", order_id=order_id)
     await halt.arrived()
+    await shop.tried(order_id, "capture")
     refused = await shop.cancel(ada, order_id)
     assert (refused.status, refused.reason) == (409, "INVALID_TRANSITION")
     halt.open()

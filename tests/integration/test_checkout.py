@@ -212,6 +212,7 @@ async def test_an_async_checkout_answers_at_once_and_is_watched_to_its_end(shop:
     assert accepted.headers["nexus-order-id"] == order_id
     assert accepted.json["state"] in {"ORDER_STATE_PENDING", "ORDER_STATE_AUTHORIZING"}
     await halt.arrived()
+    await shop.tried(order_id, "authorize")
     states = []
     async with shop.client.session.get(
         f"/v1/orders/{order_id}:watch", headers={"authorization": f"Bearer {ada}"}

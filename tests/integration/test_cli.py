@@ -53,14 +53,13 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_second_up_changes_nothing(nexus: Nexus) -> None:
-    """No process is started again, nothing is registered anew, and it is quick."""
+    """No process is started again, and nothing is registered anew."""
     before = nexus.pids()
-    begun = time.monotonic()
     done = nexus("up")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("everything was running.\n")
+    assert "registered" not in done.stdout
     assert nexus.pids() == before
-    assert time.monotonic() - begun < 10
 
 
 def test_what_up_prints_sells_a_seat(nexus: Nexus) -> None:
@@ -125,17 +124,20 @@ def test_down_stops_everything_and_keeps_the_data(tmp_path: Path) -> None:
 
         begun = time.monotonic()
         assert nexus("down").returncode == 0
-        assert time.monotonic() - begun < 10
+        # Nothing is in flight, so nothing waits for the 20 s that a drain may take.
+        assert time.monotonic() - begun < 15
         assert set(nexus.pids().values()) == {None}
         assert nexus("down").stdout.startswith("nothing was running")
 
         with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             squatter.bind(("127.0.0.1", nexus.ports.http_port))
             squatter.listen()
             refused = nexus("up")
         assert refused.returncode == 1
         assert f"port {nexus.ports.http_port} is taken" in one_line(refused)
         assert "NEXUS_HTTP_PORT" in refused.stderr
+        assert set(nexus.pids().values()) == {None}
 
         assert nexus("up").returncode == 0
         held = nexus("call", "GetTicket", '{"event_id": "demo", "seat_id": "A-1-1"}')

@@ -70,6 +70,13 @@ async def in_authorize_after_the_provider_acted(sale: Sale) -> None:
         await halt.arrived()
 
 
+async def in_authorize_before_its_record_was_stored(sale: Sale) -> None:
+    """The step's record was still on its way to Restate when the provider had already acted."""
+    await in_authorize_after_the_provider_acted(sale)
+    before_hold = {"tried": ["hold"], "state": "ORDER_STATE_PENDING", "total": None, "pay_until": None, "seats": []}
+    await sale.shop.change_state("Checkout", sale.order_id, "order", **before_hold)
+
+
 async def in_the_pause_between_attempts(sale: Sale) -> None:
     async with killed_there(sale, sale.start("card_error")):
 
@@ -94,12 +101,14 @@ async def in_capture_before_the_provider_acted(sale: Sale) -> None:
     halt = sale.halt("capture")
     async with killed_there(sale, sale.start()):
         await halt.arrived()
+        await sale.shop.tried(sale.order_id, "capture")
 
 
 async def in_capture_after_the_provider_acted(sale: Sale) -> None:
     halt = sale.halt("capture", is_done_first=True)
     async with killed_there(sale, sale.start()):
         await halt.arrived()
+        await sale.shop.tried(sale.order_id, "capture")
 
 
 async def in_finish_after_the_capture(sale: Sale) -> None:
@@ -153,6 +162,7 @@ EXPIRED, CONFIRMED, DECLINED, CANCELLED = (
         (in_hold, EXPIRED, ["voided"]),
         (in_authorize_before_the_provider_acted, EXPIRED, ["voided"]),
         (in_authorize_after_the_provider_acted, EXPIRED, ["authorized", "voided"]),
+        (in_authorize_before_its_record_was_stored, EXPIRED, ["authorized", "voided"]),
         (in_the_pause_between_attempts, EXPIRED, ["voided"]),
         (in_confirm, EXPIRED, ["authorized", "voided"]),
         (in_capture_before_the_provider_acted, EXPIRED, ["authorized", "voided"]),

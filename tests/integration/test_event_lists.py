@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.integration.booking import OpenHall, refusal, until
+from tests.integration.booking import PATIENCE, OpenHall, refusal, until
 from tests.integration.client import Answer, Client, sign
 
 
@@ -15,16 +16,19 @@ async def test_the_list_shows_published_events_newest_first(open_hall: OpenHall,
     made = [await open_hall() for _ in range(3)]
     draft = await open_hall(is_published=False)
 
-    async def listed(token: str | None, size: int) -> list[dict[str, Any]]:
+    async def listed(token: str | None, size: int, pages: int = 2) -> list[dict[str, Any]]:
+        """Read the first pages: the newest events, among which are those of this test."""
         events: list[dict[str, Any]] = []
         page_token = ""
-        while True:
+        for _ in range(pages):
             page: Answer = await client.call("GET", f"/v1/events?page_size={size}&page_token={page_token}", token)
             assert page.status == 200, page
+            assert len(page.json["events"]) <= size
             events += page.json["events"]
             page_token = page.json["next_page_token"]
             if not page_token:
-                return events
+                break
+        return events
 
     wanted = [hall.event_id for hall in reversed(made)]
 
@@ -36,7 +40,7 @@ async def test_the_list_shows_published_events_newest_first(open_hall: OpenHall,
     found = await until(all_listed, "the events in the list")
     assert [event_id for event_id in found if event_id in wanted] == wanted
     assert len(set(found)) == len(found)
-    small = await listed(None, 2)
+    small = await listed(None, 2, pages=5)
     assert [event["event_id"] for event in small if event["event_id"] in wanted] == wanted
     assert all(not event["sections"] for event in small)
     assert draft.event_id not in {event["event_id"] for event in await listed(None, 100)}
@@ -46,6 +50,28 @@ async def test_the_list_shows_published_events_newest_first(open_hall: OpenHall,
         return draft.event_id in {event["event_id"] for event in await listed(draft.organizer, 100)}
 
     await until(own_draft, "the draft in its organizer's list")
+
+
+async def test_the_list_can_be_read_while_it_grows(open_hall: OpenHall, client: Client) -> None:
+    """Readers of the list are answered at once, each event once, though events are added meanwhile."""
+    stop = asyncio.Event()
+
+    async def read() -> int:
+        reads = 0
+        while not stop.is_set():
+            page = await client.call("GET", "/v1/events?page_size=100", timeout_seconds=5 * PATIENCE)
+            assert page.status == 200, page
+            ids = [event["event_id"] for event in page.json["events"]]
+            assert len(ids) == len(set(ids))
+            reads += 1
+        return reads
+
+    readers = [asyncio.create_task(read()) for _ in range(4)]
+    try:
+        await asyncio.gather(*(open_hall(rows=1, seats_per_row=1) for _ in range(30)))
+    finally:
+        stop.set()
+    assert min(await asyncio.gather(*readers)) > 0
 
 
 async def test_the_list_follows_changes(open_hall: OpenHall, client: Client) -> None:

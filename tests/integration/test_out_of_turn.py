@@ -69,7 +69,10 @@ async def test_what_is_captured_is_not_cancelled(world: World) -> None:
         http, _ = await both(world, "CheckoutService/CancelOrder", {"order_id": world.names["order"]}, world.buyer)
     assert (http.code, http.reason) == ("FAILED_PRECONDITION", "INVALID_TRANSITION")
     shown = await world.grpc.call("CheckoutService/GetOrder", {"order_id": world.names["order"]}, world.buyer)
-    assert (shown.answer["state"], shown.answer["payment"]["state"]) == ("ORDER_STATE_CONFIRMED", "PAYMENT_STATE_CAPTURED")
+    assert (shown.answer["state"], shown.answer["payment"]["state"]) == (
+        "ORDER_STATE_CONFIRMED",
+        "PAYMENT_STATE_CAPTURED",
+    )
 
 
 async def test_nothing_is_bought_before_or_after_the_sale(world: World, open_hall: OpenHall) -> None:

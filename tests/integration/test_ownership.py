@@ -108,18 +108,26 @@ async def test_lists_hold_the_callers_own(world: World) -> None:
 
 async def test_a_ticket_names_its_order_to_those_concerned(world: World) -> None:
     """The order of a sold seat is shown to its buyer, its organizer and an admin, and to nobody else."""
-    for who, is_shown in (("nobody", False), ("stranger", False), ("buyer", True), ("organizer", True), ("admin", True)):
+    for who, is_shown in (
+        ("nobody", False),
+        ("stranger", False),
+        ("buyer", True),
+        ("organizer", True),
+        ("admin", True),
+    ):
         http, rpc = await world.both("TicketService/GetTicket", {"event_id": "$event", "seat_id": "A-1-2"}, who)
         for outcome in (http, rpc):
             assert outcome.answer["status"] == "SEAT_STATUS_SOLD"
             assert outcome.answer.get("order_id", "") == (world.names["order"] if is_shown else ""), who
-    other = await world.http.call("TicketService/GetTicket", world.fill({"event_id": "$event", "seat_id": "A-1-2"}), organizer(world))
+    other = await world.http.call(
+        "TicketService/GetTicket", world.fill({"event_id": "$event", "seat_id": "A-1-2"}), organizer(world)
+    )
     assert other.answer["order_id"] == ""
 
 
 @pytest.mark.parametrize("rpc", ORGANIZERS)
 async def test_another_organizers_event_is_not_found(world: World, rpc: str) -> None:
-    """No organizer changes or audits another's event; they are told what they would be told of one that is not there."""
+    """No organizer changes or audits another's event; they are told that there is none."""
     token = organizer(world)
     async with world.untouched(reaches_handler=True):
         request = world.fill(ORGANIZERS[rpc])

@@ -97,6 +97,7 @@ async def test_an_async_checkout_is_repeated_like_any_other(shop: Shop) -> None:
     asked = {"order_id": order_id, "async": True}
     assert (await shop.buy(ada, event_id, "A-1-1", **asked)).status == 200
     await halt.arrived()
+    await shop.tried(order_id, "authorize")
 
     async def repeated(state: str) -> None:
         again = await shop.buy(ada, event_id, "A-1-1", **asked)

@@ -55,6 +55,34 @@ async def test_a_sections_revision_never_goes_back(open_hall: OpenHall) -> None:
     assert len(set(seen)) > 3, "the map did not move"
 
 
+async def test_a_read_of_the_changes_is_whole(open_hall: OpenHall, scratch: Behind) -> None:
+    """Whoever reads the changes up to a revision while more come gets all of them: no read is torn."""
+    hall = await open_hall(rows=1, seats_per_row=10)
+    key = f"{hall.event_id}:A"
+
+    async def tell(place: int) -> None:
+        for revision in range(1, 16):
+            status = "SEAT_STATUS_HELD" if revision % 2 else "SEAT_STATUS_AVAILABLE"
+            body = {"seat_id": f"A-1-{place + 1}", "position": place, "status": status, "revision": revision}
+            await scratch.invoke("Envoy/carry", {"service": "SeatMap", "key": key, "handler": "apply", "body": body})
+
+    async def read(stop: asyncio.Event) -> int:
+        since = 0
+        while not stop.is_set():
+            request = {"event_id": hall.event_id, "section_id": "A", "since": since}
+            page = (await scratch.invoke(f"SeatMap/{key}/get", {"request": request}))["response"]
+            assert not page.get("is_gone", False)
+            assert [change[0] for change in page.get("changes", [])] == list(range(since + 1, page["revision"] + 1))
+            since = page["revision"]
+        return since
+
+    stop = asyncio.Event()
+    readers = [asyncio.create_task(read(stop)) for _ in range(4)]
+    await asyncio.gather(*(tell(place) for place in range(10)))
+    stop.set()
+    assert max(await asyncio.gather(*readers)) > 100
+
+
 async def truth(behind: Behind, hall: Hall) -> dict[str, str]:
     """Give the status of every seat that was ever touched, as the Tickets have it."""
     sql = (
@@ -164,6 +192,17 @@ async def test_a_broken_map_keeps_no_buyer_waiting(open_hall: OpenHall, behind: 
         return len(shown) == 20 and (shown["A-1-1"], shown["A-1-2"]) == ("HELD", "SOLD")
 
     await until(told, "the map to be whole again", 10)
+
+
+async def test_older_news_is_ignored(open_hall: OpenHall, scratch: Behind) -> None:
+    """News of a ticket's earlier revision, or the same news again, neither changes the seat nor counts."""
+    hall = await open_hall()
+    for revision, status in ((7, "SOLD"), (6, "HELD"), (7, "SOLD"), (0, "AVAILABLE")):
+        body = {"seat_id": "A-1-1", "position": 0, "status": f"SEAT_STATUS_{status}", "revision": revision}
+        letter = {"service": "SeatMap", "key": f"{hall.event_id}:A", "handler": "apply", "body": body}
+        await scratch.invoke("Envoy/carry", letter)
+    revision, statuses = await stored(scratch, hall)
+    assert (revision, statuses["A-1-1"]) == (1, "SOLD")
 
 
 async def test_a_forgotten_hold_shows_as_available_after_its_hard_deadline(

@@ -127,7 +127,9 @@ class World:
         own = " OR ".join(f"service_key LIKE '{self.names[name]}%'" for name in ("event", "other", "draft", "order"))
         rows = await self.behind.query(f"SELECT service_name, service_key, key, value_utf8 FROM state WHERE {own}")
         # Requests to make an event name one that does not exist yet.
-        rows += await self.behind.query("SELECT DISTINCT service_name, service_key FROM state WHERE service_name = 'Event'")
+        rows += await self.behind.query(
+            "SELECT DISTINCT service_name, service_key FROM state WHERE service_name = 'Event'"
+        )
         return {
             "/".join((row["service_name"], row["service_key"], row.get("key", ""))): hashlib.sha256(
                 (row.get("value_utf8") or "").encode()

@@ -174,6 +174,8 @@ class OneBuyer(RuleBasedStateMachine):
     def deliver(self, hold_id: str, due_at: datetime) -> None:
         verdict = domain.on_timer(self.holds.get(hold_id), due_at=due_at)
         if verdict.ended is not None:
+            hold = self.holds[hold_id]
+            assert due_at == (hold.expires_at if hold.state is HoldState.OPEN else hold.hard_deadline)
             self.keep(verdict.ended)
         if verdict.next_due_at is not None:
             assert verdict.next_due_at > due_at

@@ -230,6 +230,15 @@ async def test_same_request_has_the_same_key(doors: Doors) -> None:
     assert first != "r"
 
 
+async def test_same_order_id_of_another_caller_has_another_key(doors: Doors) -> None:
+    """The ingress never gives one caller's stored answer to another who knows the order's id."""
+    doors.restate.ok("Checkout/process", {"order_id": "o1"})
+    for subject in ("ann", "ann", "bob"):
+        await doors.post("/v1/orders", {**ORDER, "order_id": "o1"}, x_nexus_subject=subject)
+    ann, again, bob = (headers["idempotency-key"] for _, headers, _ in doors.restate.seen)
+    assert ann == again != bob
+
+
 async def test_order_id_is_told_on_every_answer(doors: Doors) -> None:
     """The made id is in the header of a refusal as well as of a success."""
     doors.restate.refuse("Checkout/process", 402, "PAYMENT_DECLINED")

@@ -75,6 +75,11 @@ def test_strange_json_is_refused(content: bytes) -> None:
         ("starts_at", "2030-01-01T23:59:60Z"),
         ("starts_at", "2030-02-30T00:00:00Z"),
         ("starts_at", "2030-01-01T20:00:00"),
+        ("starts_at", "2030-01-01T20:00:00+99:99"),
+        ("starts_at", "2030-01-01T20:00:00+1:00"),
+        ("starts_at", "2030-1-1T2:0:0Z"),
+        ("starts_at", "2030-01-01T20:00:00.\u0663Z"),
+        ("starts_at", ""),
         ("starts_at", 5),
         ("paid", True),
     ],
@@ -82,6 +87,16 @@ def test_strange_json_is_refused(content: bytes) -> None:
 def test_wrong_value_names_its_field(field: str, value: object) -> None:
     """A value of the wrong type or form, and a field that there is not, are named by path."""
     assert refused(json.dumps({field: value}).encode()) == [f"event.{field}"]
+
+
+@pytest.mark.parametrize("name", ["starts_at", "startsAt"])
+@pytest.mark.parametrize(
+    "text", ["2030-01-01T20:00:00Z", "2030-01-01T20:00:00.123456789+14:00", "0001-01-01T00:00:00Z"]
+)
+def test_times_of_rfc_3339_are_read(name: str, text: str) -> None:
+    """A time has a date, a time and a zone, in both spellings of its field."""
+    read: Any = to_message(CREATE, {}, {name: text}, [])
+    assert read.event.HasField("starts_at")
 
 
 def test_number_beyond_a_double_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -192,3 +193,14 @@ def test_stadium_is_stored_in_values_below_64_kilobytes() -> None:
     entry = len(msgspec.json.encode({LONGEST_ID: Place(LONGEST_ID, domain.MAX_SEATS, LONGEST_ID)}))
     assert max(len(chunk.places) for chunk in chunks) * entry < STATE_VALUE_BYTES
     assert (type(page), type(piece)) == (LayoutPage, SectionPiece)
+
+
+def test_ids_made_to_collide_are_refused() -> None:
+    """Seat ids that all fall on one lookup chunk are refused, so that no stored value outgrows its bound."""
+    count = 400
+    chunks = domain.lookup_count(count)
+    numbers = (f"S-{number}" for number in itertools.count())
+    colliding = list(itertools.islice((name for name in numbers if domain.lookup_of(name, chunks) == 0), count))
+    section = PlacedSection("S", "", [PlacedSeat(name, "std", "1") for name in colliding])
+    with pytest.raises(InvalidRequestError):
+        domain.lookups([section])

@@ -107,7 +107,9 @@ class World:
         self.hold: buyer.Hold | None = None
         self.timers: list[datetime] = []
         self.provider = Provider(data.draw(st.sampled_from(CARDS), "card"))
-        self.hold_seconds = data.draw(st.sampled_from([900, 900, 900, 60, 1]), "hold_seconds")
+        self.hold_seconds = data.draw(st.sampled_from([60, 60, 60, 900, 1]), "hold_seconds")
+        # An outage that begins with the capture: only the void can tell what became of it.
+        self.is_capture_answer_lost = data.draw(st.integers(0, 2), "capture answers lost") == 2
         self.hold_ends = 0
         self.mails = 0
         self.finished: list[OrderState] = []
@@ -181,7 +183,7 @@ class World:
                 self.finish(order)
             case Step.VOID | Step.REFUND:
                 for _ in range(self.data.draw(st.integers(0, 2), "lost answers")):
-                    self.provider.attempt(str(step), self.data.draw(st.sampled_from(["away", "lost"]), "fault"))
+                    self.provider.attempt(str(step), self.data.draw(st.sampled_from(["away", "lost"]), "void fault"))
                 return Outcome(self.provider.call(str(step)), self.now)
             case Step.MAIL:
                 self.mails += 1
@@ -220,7 +222,8 @@ class World:
             return Outcome(Result.TOO_LATE, self.now, is_cancelled=is_cancelled)
         if step is Step.CAPTURE:
             assert all(map(self.has_sold, SEAT_IDS)), "a capture is tried for confirmed seats only"
-        fault = self.data.draw(st.sampled_from(["none"] * 4 + ["lost", "away", "late"]), "fault")
+        fine = [] if step is Step.CAPTURE and self.is_capture_answer_lost else ["none"] * 4
+        fault = self.data.draw(st.sampled_from([*fine, "lost", "away", "late"]), "fault")
         result = self.provider.attempt(str(step), fault)
         self.now += seconds(self.data.draw(st.sampled_from([0, 0, 10]), "took"))
         return Outcome(result, self.now, is_cancelled=is_cancelled)
@@ -273,7 +276,7 @@ class Watch:
 
 
 @given(data=st.data(), is_one_step=st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_order_ends_with_tickets_for_money_or_with_neither(data: st.DataObject, *, is_one_step: bool) -> None:
     """Whatever is lost, late, refused, cancelled or killed at any step: seats are sold exactly if money is kept."""
     world = World(data, is_one_step=is_one_step)

@@ -1,0 +1,123 @@
+"""The gRPC door as the booking commands use it: answers as JSON, refusals with an exit code of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Self
+
+import grpc
+from google.protobuf import json_format, message_factory
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from grpc_status import rpc_status
+
+from services.cli.call import find
+from services.cli.errors import NOT_SIGNED_IN, REFUSED, UNKNOWN_OUTCOME, UNREACHABLE, GatewayError
+
+MAX_LINE: Final = 300
+
+_HEADERS_OF_IDS: Final = ("nexus-order-id", "nexus-event-id")
+
+
+class Gateway:
+    """A connection to the gRPC door. `token`: bearer token, or None for what is public."""
+
+    def __init__(self, address: str, token: str | None, seconds: float = 30) -> None:
+        self.address = address
+        self._seconds = seconds
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._channel = grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)])
+
+    def __enter__(self) -> Self:
+        """Give the gateway itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def call(self, name: str, request: Mapping[str, Any] | Message, seconds: float | None = None) -> dict[str, Any]:
+        """Call an RPC and give its answer as JSON, fields that are not set included. Raises GatewayError."""
+        stub, message = self._stub(name, request)
+        answer = stub.future(message, metadata=self._metadata, timeout=seconds or self._seconds)
+        try:
+            return _json(answer.result())
+        except grpc.RpcError as error:
+            raise self._error(error, _told_id(answer)) from None
+
+    def stream(self, name: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Call an RPC that streams, without a deadline. Raises GatewayError."""
+        stub, message = self._stub(name, request)
+        answers = stub(message, metadata=self._metadata)
+        try:
+            for answer in answers:
+                yield json_format.MessageToDict(answer, preserving_proto_field_name=True)
+        except grpc.RpcError as error:
+            raise self._error(error, "") from None
+        finally:
+            answers.cancel()
+
+    def pages(self, name: str, request: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
+        """Give every element of a list, page by page. Raises GatewayError."""
+        token = ""
+        while True:
+            answer = self.call(name, {**request, "page_token": token})
+            yield from answer[field]
+            token = answer["next_page_token"]
+            if not token:
+                return
+
+    def _stub(self, name: str, request: Mapping[str, Any] | Message) -> tuple[Any, Message]:
+        path, method = find(name)
+        request_type = message_factory.GetMessageClass(method.input_type)
+        message = request if isinstance(request, Message) else json_format.ParseDict(dict(request), request_type())
+        make: Any = self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
+        response_type = message_factory.GetMessageClass(method.output_type)
+        stub = make(
+            f"/{path}",
+            request_serializer=request_type.SerializeToString,
+            response_deserializer=response_type.FromString,
+        )
+        return stub, message
+
+    def _error(self, error: Any, told_id: str) -> GatewayError:
+        code, text = error.code(), " ".join((error.details() or "").split())[:MAX_LINE]
+        reason, details = _info(error)
+        if code is grpc.StatusCode.UNAUTHENTICATED:
+            return GatewayError(f"not signed in: {text}", NOT_SIGNED_IN, reason)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            asks = f"; ask with: nexus order {told_id}" if told_id else ""
+            return GatewayError(f"no answer in time, the outcome is not known{asks}", UNKNOWN_OUTCOME, reason, details)
+        if code is grpc.StatusCode.UNAVAILABLE and not reason:
+            # gRPC's own text is long and names its internals; it stands for a refused or broken connection.
+            return GatewayError(f"cannot reach the gateway at {self.address}; is it up? (nexus up)", UNREACHABLE)
+        exit_code = UNREACHABLE if reason == "UNAVAILABLE" else REFUSED
+        shown = {name: value for name, value in details.items() if value and value not in text}
+        more = f" {json.dumps(shown, ensure_ascii=False)}" if shown else ""
+        return GatewayError(f"{reason or code.name}: {text}{more}", exit_code, reason, details)
+
+
+def _json(message: Message) -> dict[str, Any]:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _told_id(answer: Any) -> str:
+    """Give the id that the gateway made for the request and told before it waited."""
+    # A call that never began has no metadata.
+    found = dict(answer.initial_metadata() or ())
+    return str(next((found[name] for name in _HEADERS_OF_IDS if name in found), ""))
+
+
+def _info(error: Any) -> tuple[str, dict[str, str]]:
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:
+        return "", {}
+    for detail in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
+            return info.reason, dict(info.metadata)
+    return "", {}
