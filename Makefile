@@ -61,6 +61,10 @@ test: dev ## Unit and integration tests on a real restate-server (TESTS="-k hold
 test-suspended: dev ## The integration tests with every await suspended and replayed
 	@NEXUS_TEST_MODE=suspended $(BIN)/python -m pytest tests/integration $(TESTS)
 
+.PHONY: bench
+bench: setup ## Measure large events, memory at rest and sales per second on a stack of its own
+	@$(BIN)/python -m bench.sizes $(BENCH)
+
 .PHONY: check
 check: dev $(SETUP)/buf.done ## Lint, types, proto lint, generated files: exactly what CI checks
 	@STRICT=$(STRICT) .ci/check

@@ -59,8 +59,9 @@ async def process(ctx: restate.ObjectContext, envelope: Envelope[CheckoutRequest
     refusal: NexusError | None = None
     while (step := saga.next_step(order)) is not None:
         order = saga.about_to(order, step)
-        # Before the step: whoever takes this order up must know what may have happened.
-        save(ctx, STATE, order)
+        if saga.is_stored_before(step):
+            # Whoever takes this order up must know what may have happened.
+            save(ctx, STATE, order)
         performed = await steps.PERFORMERS[step](ctx, order, cancelled)
         refusal = performed.refusal or refusal
         order = saga.record(order, step, performed.outcome)

@@ -145,6 +145,11 @@ def about_to(order: Order, step: Step) -> Order:
     return replace(order, tried=[*order.tried, step])
 
 
+def is_stored_before(step: Step) -> bool:
+    """Tell whether the order is stored before a step. The last two may be repeated without harm."""
+    return step not in (Step.MAIL, Step.CLOSE)
+
+
 def resume(order: Order) -> Order:
     """Take up an order whose `process` was cut off: nothing new is authorized or captured for it.
 

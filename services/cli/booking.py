@@ -23,7 +23,7 @@ EventId = Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, 
 @app.command(rich_help_panel=BUYING)
 def hold(  # noqa: PLR0913, PLR0917 - its options are its arguments
     event: EventId,
-    seats: Annotated[list[str], typer.Argument(metavar="SEAT...", help="Ids of the seats, for example A-1-1.")],
+    seats: Annotated[list[str], typer.Argument(metavar="SEAT", help="Ids of the seats, for example A-1-1.")],
     request_id: Annotated[
         str, typer.Option("--request-id", help="Repeating the command with the same one gives the same hold.")
     ] = "",
@@ -71,9 +71,7 @@ def release(
 def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
     event: EventId,
     email: Annotated[str, typer.Option("--email", help="Where the tickets are mailed to.")],
-    seats: Annotated[
-        list[str] | None, typer.Argument(metavar="[SEAT...]", help="Seats to hold and pay at once.")
-    ] = None,
+    seats: Annotated[list[str] | None, typer.Argument(metavar="SEAT", help="Seats to hold and pay at once.")] = None,
     hold_id: Annotated[str, typer.Option("--hold", help="The hold to pay, in place of seats.")] = "",
     card: Annotated[
         str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 
@@ -94,7 +93,7 @@ class Gateway:
             return GatewayError(f"cannot reach the gateway at {self.address}; is it up? (nexus up)", UNREACHABLE)
         exit_code = UNREACHABLE if reason == "UNAVAILABLE" else REFUSED
         shown = {name: value for name, value in details.items() if value and value not in text}
-        more = f" {json.dumps(shown, ensure_ascii=False)}" if shown else ""
+        more = f" ({', '.join(f'{name} {value}' for name, value in shown.items())})" if shown else ""
         return GatewayError(f"{reason or code.name}: {text}{more}", exit_code, reason, details)
 
 

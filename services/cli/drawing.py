@@ -34,14 +34,15 @@ def draw(hall: Hall, width: int, height: int | None = None, fresh: Mapping[str, 
     if height is not None and len(head) + len(sections) > height:
         shown = max(1, height - len(head) - 1)
         rest = len(sections) - shown
-        lines = [_heading(section, width) for section in sections[:shown]]
+        lines = [_heading(section, width, names=_names(sections)) for section in sections[:shown]]
         return [*head, *lines, Text(f"… and {rest} more sections (--section ID shows one)", "dim")][:height]
     room = None if height is None else height - len(head) - len(sections)
     pictures = _pictures(hall, width, fresh or {})
     lines = []
     for section, picture in zip(sections, pictures, strict=True):
         fits = room is None or len(picture) <= room
-        lines.append(_heading(section, width, is_closed=not fits or not picture))
+        names = None if fits and picture else _names(sections)
+        lines.append(_heading(section, width, names=names))
         if fits:
             lines += picture
             room = None if room is None else room - len(picture)
@@ -70,7 +71,7 @@ def _pictures(hall: Hall, width: int, fresh: Mapping[str, float]) -> list[list[T
     for lines in drawn:
         picture = []
         for line in lines:
-            text = Text(f"{line.label:>{gutter}}  ", "dim", no_wrap=True, end="")
+            text = Text.assemble((f"{line.label:>{gutter}}  ", "dim"))
             at = 0
             for column, seat in line.seats:
                 status = hall.status.get(seat.seat_id, "")
@@ -121,21 +122,30 @@ def _legend(hall: Hall, width: int) -> list[Text]:
     return lines
 
 
-def _heading(section: HallSection, width: int, *, is_closed: bool = True) -> Text:
-    """Name a section and count its seats; a section without its rows gets a bar instead."""
+def _names(sections: Sequence[HallSection]) -> int:
+    """Give the columns of the longest name, so that bars stand below one another."""
+    return max((_name(section).cell_len for section in sections), default=0)
+
+
+def _name(section: HallSection) -> Text:
+    if not section.title or section.title.endswith(section.section_id):
+        return Text(section.title or section.section_id, "bold")
+    return Text.assemble((section.title, "bold"), (f" ({section.section_id})", "dim"))
+
+
+def _heading(section: HallSection, width: int, *, names: int | None) -> Text:
+    """Name a section and count its seats; with `names`, columns of the longest one, a bar in place of the rows."""
     text = Text(no_wrap=True)
-    text.append(section.title or section.section_id, "bold")
-    if section.title:
-        text.append(f" ({section.section_id})", "dim")
-    if not is_closed:
-        seats = [seat.seat_id for row in section.rows for seat in row.seats]
-        if seats:
-            text.append(f"  {seats[0]} … {seats[-1]}" if len(seats) > 1 else f"  {seats[0]}", "dim")
+    text.append_text(_name(section))
+    counts = counted(section.counts)
+    if names is not None:
+        text.append(" " * (names - text.cell_len) + "  ")
+        text.append_text(bar(section.counts, max(8, min(BAR_COLUMNS, width - text.cell_len - counts.cell_len - 2))))
+    elif section.rows:
+        first, last = section.rows[0].seats[0].seat_id, section.rows[-1].seats[-1].seat_id
+        text.append(f"  {first} … {last}", "dim")
     text.append("  ")
-    text.append_text(counted(section.counts))
-    if is_closed:
-        text.append("  ")
-        text.append_text(bar(section.counts, max(8, min(BAR_COLUMNS, width - text.cell_len))))
+    text.append_text(counts)
     text.truncate(width, overflow="ellipsis")
     return text
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil, floor
+from math import ceil, floor, hypot
 from statistics import mean, median
 from typing import Any, Final
 
@@ -108,6 +108,9 @@ def load(gateway: Gateway, event_id: str, section_id: str = "") -> Hall:
         for page in _layout(gateway, event_id, section_id):
             for found in page["sections"]:
                 _add_rows(sections[found["section_id"]], found["rows"])
+    if section_id:
+        for section in sections.values():
+            _face(section)
     return Hall(event, list(sections.values()))
 
 
@@ -135,6 +138,22 @@ def _add_rows(section: HallSection, rows: Sequence[dict[str, Any]]) -> None:
         section.rows[-1].seats += [
             Seat(seat["seat_id"], seat["category_id"], seat.get("x"), seat.get("y")) for seat in row["seats"]
         ]
+
+
+def _face(section: HallSection) -> None:
+    """Turn a section that is shown alone so that its rows run from left to right, wherever on the plan it is."""
+    along_x = along_y = 0.0
+    for row in section.rows:
+        first, last = row.seats[0], row.seats[-1]
+        if None in {first.x, first.y, last.x, last.y}:
+            return
+        along_x += (last.x or 0.0) - (first.x or 0.0)
+        along_y += (last.y or 0.0) - (first.y or 0.0)
+    length = hypot(along_x, along_y)
+    if length:
+        for seat in (seat for row in section.rows for seat in row.seats):
+            x, y = seat.x or 0.0, seat.y or 0.0
+            seat.x, seat.y = (x * along_x + y * along_y) / length, (y * along_x - x * along_y) / length
 
 
 @dataclass(slots=True)
@@ -205,7 +224,7 @@ def lines_of(section: HallSection, scale: Scale, columns: int) -> list[Line]:
 
 def _lines_of_row(row: HallRow, scale: Scale, columns: int) -> Iterator[Line]:
     ys = [seat.y for seat in row.seats if seat.y is not None]
-    if scale.unit and len(_across(row)) == len(row.seats):
+    if scale.unit and _across(row):
         blocks = _blocks(sorted(row.seats, key=lambda seat: seat.x or 0.0))
         starts = _starts(blocks, scale, columns)
         if starts is not None:
@@ -223,7 +242,11 @@ def _lines_of_row(row: HallRow, scale: Scale, columns: int) -> Iterator[Line]:
 
 
 def _across(row: HallRow) -> list[float]:
-    return sorted(seat.x for seat in row.seats if seat.x is not None)
+    """Give the positions from left to right; none for a row that lacks some, or runs away from the stage."""
+    xs = sorted(seat.x for seat in row.seats if seat.x is not None)
+    ys = [seat.y for seat in row.seats if seat.y is not None]
+    is_away = bool(ys) and bool(xs) and max(ys) - min(ys) > xs[-1] - xs[0]
+    return xs if len(xs) == len(row.seats) and not is_away else []
 
 
 def _blocks(seats: Sequence[Seat]) -> list[list[Seat]]:

@@ -110,8 +110,8 @@ def _messages(door: Gateway, request: dict[str, Any]) -> Iterator[dict[str, Any]
         except GatewayError as error:
             if not has_begun or error.exit_code != UNREACHABLE:
                 raise
-            yield {}
-            time.sleep(RETRY_SECONDS)
+        yield {}
+        time.sleep(RETRY_SECONDS)
 
 
 def _note_changes(hall: Hall, message: dict[str, Any]) -> list[tuple[str, str]]:

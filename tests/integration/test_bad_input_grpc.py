@@ -182,8 +182,15 @@ async def test_a_far_deadline_is_accepted(world: World) -> None:
     assert (outcome.code, outcome.answer["status"]) == ("OK", "SEAT_STATUS_AVAILABLE")
 
 
+async def test_a_deadline_that_has_passed_does_nothing(world: World) -> None:
+    """A good request with a nanosecond left is DEADLINE_EXCEEDED, and no seat is held by it."""
+    headers = [(b"authorization", f"Bearer {world.buyer}".encode()), (b"grpc-timeout", b"1n")]
+    async with world.untouched():
+        found = await raw_grpc(world.behind.stack.grpc_address, f"/nexus.v1.{HOLD}", headers, framed(hold(world)))
+    assert found.get("grpc-status") == "4", found
+
+
 RAW = {
-    "deadline of 1 ns": ([(b"grpc-timeout", b"1n")], {"4"}),
     "deadline of ten years": ([(b"grpc-timeout", b"87600H")], {"3"}),
     "no deadline": ([(b"grpc-timeout", b"soon")], {"13"}),
     "key not ASCII": ([(b"idempotency-key", b"schl\xc3\xbcssel")], {"3"}),
@@ -208,8 +215,7 @@ async def test_headers_that_no_client_library_sends(world: World, name: str) -> 
     async with world.untouched():
         address = world.behind.stack.grpc_address
         found = await raw_grpc(address, f"/nexus.v1.{HOLD}", [*token, *headers], framed(data))
-    # A stream reset or a connection closed by the transport is a refusal as well, and reaches nobody.
-    assert found.get("grpc-status") in statuses or "reset" in found or "closed" in found, found
+    assert found.get("grpc-status") in statuses, found
 
 
 FRAMES = {
@@ -230,8 +236,7 @@ async def test_frames_that_are_no_message_are_refused(world: World, name: str) -
     headers = [(b"authorization", f"Bearer {world.buyer}".encode())]
     async with world.untouched():
         found = await raw_grpc(world.behind.stack.grpc_address, f"/nexus.v1.{HOLD}", headers, FRAMES[name])
-    assert found.get("grpc-status", "") != "0", found
-    assert found, "no answer"
+    assert found.get("grpc-status") in ("3", "8", "13"), found
 
 
 @pytest.mark.parametrize(
