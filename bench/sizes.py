@@ -204,9 +204,16 @@ def show(found: dict[str, Any]) -> None:
     table = Table(
         "seats", "created", "published, on the map", "target", "slowest get", "slowest pause", title="Events, seconds"
     )
+    columns = (
+        "seats",
+        "create_seconds",
+        "published_and_mapped_seconds",
+        "target_seconds",
+        "slowest_get_seconds",
+        "slowest_pause_seconds",
+    )
     for row in found["events"]:
-        table.add_row(*(str(row[name]) for name in ("seats", "create_seconds", "published_and_mapped_seconds",
-                                                    "target_seconds", "slowest_get_seconds", "slowest_pause_seconds")))  # fmt: skip
+        table.add_row(*(str(row[name]) for name in columns))
     console.print(table)
     table = Table("component", "at rest", "after", title="Memory, MB resident (process group)")
     for name, megabytes in found["memory_at_rest_mb"].items():
