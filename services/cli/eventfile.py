@@ -97,7 +97,7 @@ def _event_of(name: str, root: Node) -> event_pb2.Event:
 
 def _mistakes(event: event_pb2.Event, root: Node) -> list[tuple[str, str]]:
     """Give what the server would refuse, by path."""
-    missing = [(f"event.{field}", "a value here; it is missing") for field in REQUIRED if not _is_set(event, field)]
+    missing = [(f"event.{field}", "a value; it is missing") for field in REQUIRED if not _is_set(event, field)]
     if missing:
         return missing
     seats = seat_count(event)

@@ -16,6 +16,7 @@ MAX_VALUES: Final = 5_000_000
 """More than 200,000 seats have; aliases of YAML could make any number out of a small file."""
 
 MAX_DEPTH: Final = 30
+MAX_TWINS: Final = 20
 MAX_DIGITS: Final = 30
 """A longer number is left as a text: none of ours is so long, and Python refuses to read some."""
 
@@ -86,15 +87,11 @@ def read(file: Path) -> Node:
 
 
 def _read_json(name: str, text: str) -> Node:
-    twins: list[str] = []
-
-    def fields(pairs: list[tuple[str, Node]]) -> Node:
-        found: dict[str, Node] = {}
-        for key, value in pairs:
-            if key in found:
-                twins.append(key)
-            found[key] = value
-        return Node(found)
+    def fields(pairs: list[tuple[str, Any]]) -> Node:
+        found = dict(pairs)
+        names = [key for key, _ in pairs]
+        twin = next((key for key in names if names.count(key) > 1), "") if len(found) < len(pairs) else ""
+        return Node(found, text=twin)
 
     try:
         # Numbers keep their text: `1.0` where an integer is meant, or more digits than a float has.
@@ -109,19 +106,25 @@ def _read_json(name: str, text: str) -> Node:
         raise FileError(name, [Problem(f"line {error.lineno}", f"expected JSON: {error.msg}")]) from None
     except RecursionError:
         raise FileError(name, [Problem("", f"expected at most {MAX_DEPTH} levels")]) from None
-    if twins:
-        raise FileError(name, [Problem("", f"expected each key once; {key!r} is there twice") for key in twins[:20]])
-    return _wrapped(tree)
+    problems: list[Problem] = []
+    root = _wrapped(tree, "", problems)
+    if problems:
+        raise FileError(name, problems[:MAX_TWINS])
+    return root
 
 
-def _wrapped(value: Any) -> Node:
-    """Make nodes of what json leaves bare: texts, lists, true, false, null."""
+def _wrapped(value: Any, path: str, problems: list[Problem]) -> Node:
+    """Make nodes of what json leaves bare: texts, lists, true, false, null. Notes keys that are there twice."""
     if isinstance(value, Node):
         if value.is_map:
-            value.value = {key: _wrapped(inner) for key, inner in value.value.items()}
+            if value.text:
+                problems.append(Problem(path, f"expected each key once; {value.text!r} is there twice"))
+            above = f"{path}." if path else ""
+            fields = {key: _wrapped(inner, above + key, problems) for key, inner in value.value.items()}
+            return Node(fields)
         return value
     if isinstance(value, list):
-        return Node([_wrapped(inner) for inner in value])
+        return Node([_wrapped(inner, f"{path}[{index}]", problems) for index, inner in enumerate(value)])
     return Node(value, text=value if isinstance(value, str) else json.dumps(value))
 
 
@@ -168,6 +171,8 @@ class _YamlTree:
                     line, f"expected each key once; {key.value!r} is there since line {fields[key.value].line}"
                 )
             fields[key.value] = self.node(value, depth + 1)
+            # Where its name stands, not where its first element does.
+            fields[key.value].line = line
         return fields
 
     def _scalar(self, found: yaml.ScalarNode, line: int) -> Any:

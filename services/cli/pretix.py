@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -50,7 +51,9 @@ def id_of(name: str, prefix: str) -> str:
     if is_id(name):
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()
-    slug = re.sub("[^A-Za-z0-9]+", "-", name).strip("-")[:_SLUG_CHARACTERS]
+    # Without its accents a name is still read as what it was.
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub("[^A-Za-z0-9]+", "-", plain).strip("-")[:_SLUG_CHARACTERS].strip("-")
     return f"{slug or prefix}-{digest[:8]}"
 
 
@@ -214,8 +217,8 @@ def _priced(file: Path, prices: Node, categories: dict[str, str]) -> Node:
     ]
     problems += [
         Problem(
-            f"line {node.line}" if node.line else f"{PRICES}.{name}",
-            f"expected a category of the plan with seats ({', '.join(categories)}), found {name!r}",
+            ": ".join(filter(None, (f"line {node.line}" if node.line else "", f"{PRICES}.{name}"))),
+            f"expected a category of the plan that has seats ({', '.join(categories)})",
         )
         for name, node in found.value.items()
         if name not in categories

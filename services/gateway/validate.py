@@ -27,6 +27,8 @@ MAX_MASK_PATHS = 100
 # Seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z. Source: google/protobuf/timestamp.proto.
 _FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
 _MAX_NANOS = 999_999_999
+# Handlers keep microseconds, and would round what is later up to the year 10000.
+_LAST_NANOS = 999_999_499
 
 # Control characters, and the overrides that make a text show as another one.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -239,7 +241,8 @@ def _exactly_one_of(descriptor: Descriptor, names: tuple[str, ...]) -> _Check:
 
 def _check_timestamp(message: Message, above: str, found: Violations) -> None:
     seconds, nanos = getattr(message, "seconds", 0), getattr(message, "nanos", 0)
-    if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos <= _MAX_NANOS):
+    greatest = _MAX_NANOS if seconds < _LAST_SECOND else _LAST_NANOS
+    if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos <= greatest):
         _note(found, above.rstrip("."), "must be a time of the years 0001 to 9999")
 
 
