@@ -1,4 +1,7 @@
-"""`nexus hold`, `release`, `buy`, `orders`, `order`: what a buyer does, through the gRPC door."""
+"""`nexus hold`, `release`, `buy`, `orders`, `order`: what a buyer does, through the gRPC door.
+
+`app` holds these and what organizers do (`eventcommands.py`, `mapcommand.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ from services.cli import eventcommands, mapcommand
 from services.cli.connection import AsJson, At, Roles, Seconds, Signed, Subject, connected
 from services.cli.show import clock, console, moment, money, print_json, print_table, remaining, seats_of, styled, word
 
+buying = typer.Typer()
+# In the order of `nexus --help`.
 app = typer.Typer()
 app.add_typer(eventcommands.app, name="events", rich_help_panel="Events")
 app.add_typer(mapcommand.app)
+app.add_typer(buying)
 
 BUYING: Final = "Buying"
 CHECKOUT_SECONDS: Final = 30.0
@@ -20,7 +26,7 @@ ORDER_STYLES: Final = {"CONFIRMED": "green", "PENDING": "yellow", "AUTHORIZING":
 EventId = Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, for example demo.")]
 
 
-@app.command(rich_help_panel=BUYING)
+@buying.command(rich_help_panel=BUYING)
 def hold(  # noqa: PLR0913, PLR0917 - its options are its arguments
     event: EventId,
     seats: Annotated[list[str], typer.Argument(metavar="SEAT", help="Ids of the seats, for example A-1-1.")],
@@ -48,7 +54,7 @@ def hold(  # noqa: PLR0913, PLR0917 - its options are its arguments
     out.print(f"release: nexus release {event} {made['hold_id']}{who}", style="dim", soft_wrap=True)
 
 
-@app.command(rich_help_panel=BUYING)
+@buying.command(rich_help_panel=BUYING)
 def release(
     event: EventId,
     hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="Id of the hold.")],
@@ -67,7 +73,7 @@ def release(
         console().print(f"[green]released[/] {seats_of(released['seats'])}")
 
 
-@app.command(rich_help_panel=BUYING)
+@buying.command(rich_help_panel=BUYING)
 def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
     event: EventId,
     email: Annotated[str, typer.Option("--email", help="Where the tickets are mailed to.")],
@@ -106,7 +112,7 @@ def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
         _print_order(bought)
 
 
-@app.command(rich_help_panel=BUYING)
+@buying.command(rich_help_panel=BUYING)
 def orders(
     event: EventId,
     gateway: At = None,
@@ -138,7 +144,7 @@ def orders(
     print_table(("order", "state", "seats", "total>", "created", "reason"), rows)
 
 
-@app.command(rich_help_panel=BUYING)
+@buying.command(rich_help_panel=BUYING)
 def order(
     order_id: Annotated[str, typer.Argument(metavar="ORDER", help="Id of the order.")],
     gateway: At = None,

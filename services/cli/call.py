@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,12 +10,11 @@ from typing import Any
 import grpc
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
-from grpc_status import rpc_status
 
 from services.cli.errors import CallError
+from services.cli.failures import failure
 
-__all__ = ["CallError", "call", "find", "methods", "names", "refusal"]
+__all__ = ["CallError", "call", "find", "methods", "names"]
 
 
 def methods() -> dict[str, MethodDescriptor]:
@@ -49,7 +47,7 @@ def find(name: str) -> tuple[str, MethodDescriptor]:
 
 
 def call(address: str, name: str, body: str, token: str | None, seconds: float) -> Iterator[dict[str, Any]]:
-    """Call an RPC; give the answer, or the answers of a stream as they come. Raises CallError."""
+    """Call an RPC; give the answer, or those of a stream as they come. Raises CallError and GatewayError."""
     path, method = find(name)
     request_type = message_factory.GetMessageClass(method.input_type)
     response_type = message_factory.GetMessageClass(method.output_type)
@@ -71,20 +69,7 @@ def call(address: str, name: str, body: str, token: str | None, seconds: float) 
             for message in answer if method.server_streaming else [answer]:
                 yield json_format.MessageToDict(message, preserving_proto_field_name=True)
         except grpc.RpcError as error:
-            raise CallError(refusal(error)) from error
-
-
-def refusal(error: Any) -> str:
-    """Write a refusal as one line: code, reason, text, details."""
-    status = rpc_status.from_call(error)
-    parts = [f"{error.code().name}: {error.details()}"]
-    for detail in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
-            parts.append(f"reason {info.reason}")
-            if info.metadata:
-                parts.append(json.dumps(dict(sorted(info.metadata.items()))))
-    return "; ".join(parts)
+            raise failure(error, address) from None
 
 
 def names() -> Sequence[str]:

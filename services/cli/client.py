@@ -8,13 +8,9 @@ from typing import Any, Final, Self
 import grpc
 from google.protobuf import json_format, message_factory
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
-from grpc_status import rpc_status
 
 from services.cli.call import find
-from services.cli.errors import NOT_SIGNED_IN, REFUSED, UNKNOWN_OUTCOME, UNREACHABLE, GatewayError
-
-MAX_LINE: Final = 300
+from services.cli.failures import failure
 
 _HEADERS_OF_IDS: Final = ("nexus-order-id", "nexus-event-id")
 
@@ -43,7 +39,7 @@ class Gateway:
         try:
             return _json(answer.result())
         except grpc.RpcError as error:
-            raise self._error(error, _told_id(answer)) from None
+            raise failure(error, self.address, _told_id(answer)) from None
 
     def stream(self, name: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Call an RPC that streams, without a deadline. Raises GatewayError."""
@@ -53,7 +49,7 @@ class Gateway:
             for answer in answers:
                 yield json_format.MessageToDict(answer, preserving_proto_field_name=True)
         except grpc.RpcError as error:
-            raise self._error(error, "") from None
+            raise failure(error, self.address) from None
         finally:
             answers.cancel()
 
@@ -80,22 +76,6 @@ class Gateway:
         )
         return stub, message
 
-    def _error(self, error: Any, told_id: str) -> GatewayError:
-        code, text = error.code(), " ".join((error.details() or "").split())[:MAX_LINE]
-        reason, details = _info(error)
-        if code is grpc.StatusCode.UNAUTHENTICATED:
-            return GatewayError(f"not signed in: {text}", NOT_SIGNED_IN, reason)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            asks = f"; ask with: nexus order {told_id}" if told_id else ""
-            return GatewayError(f"no answer in time, the outcome is not known{asks}", UNKNOWN_OUTCOME, reason, details)
-        if code is grpc.StatusCode.UNAVAILABLE and not reason:
-            # gRPC's own text is long and names its internals; it stands for a refused or broken connection.
-            return GatewayError(f"cannot reach the gateway at {self.address}; is it up? (nexus up)", UNREACHABLE)
-        exit_code = UNREACHABLE if reason == "UNAVAILABLE" else REFUSED
-        shown = {name: value for name, value in details.items() if value and value not in text}
-        more = f" ({', '.join(f'{name} {value}' for name, value in shown.items())})" if shown else ""
-        return GatewayError(f"{reason or code.name}: {text}{more}", exit_code, reason, details)
-
 
 def _json(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(
@@ -108,15 +88,3 @@ def _told_id(answer: Any) -> str:
     # A call that never began has no metadata.
     found = dict(answer.initial_metadata() or ())
     return str(next((found[name] for name in _HEADERS_OF_IDS if name in found), ""))
-
-
-def _info(error: Any) -> tuple[str, dict[str, str]]:
-    try:
-        status = rpc_status.from_call(error)
-    except ValueError:
-        return "", {}
-    for detail in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
-            return info.reason, dict(info.metadata)
-    return "", {}

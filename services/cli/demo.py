@@ -15,21 +15,22 @@ from services.cli import token
 from services.cli.errors import StackError
 from services.cli.local import PROJECT, LocalStack
 
-EVENT_FILE: Final = PROJECT / "examples" / "demo.yaml"
+EVENT_ID: Final = "demo"
+EVENT_FILE: Final = PROJECT / "examples" / "theatre.yaml"
 ORGANIZER: Final = "demo-organizer"
 READY_SECONDS: Final = 30.0
 
 
 def ensure_demo(stack: LocalStack, file: Path = EVENT_FILE) -> str:
-    """Create and publish the event of the file if it is not there; wait until it can be sold; give its id.
+    """Create and publish the file's event as `demo` if it is not there; wait until it can be sold; give its id.
 
     Repeating it changes nothing, whatever has happened to the event since.
     """
-    event = yaml.safe_load(file.read_text())
-    event_id: str = event["event_id"]
+    event_id = EVENT_ID
     signed = token.sign(stack.keys.auth_private_pem, ORGANIZER, ["organizer"], hours=1)
     status, found = _call(stack, "GET", f"/v1/events/{event_id}", signed)
     if status == 404:  # noqa: PLR2004
+        event = yaml.safe_load(file.read_text()) | {"event_id": event_id}
         status, found = _call(stack, "POST", "/v1/events", signed, event)
     if status != 200:  # noqa: PLR2004
         raise StackError(f"the event {event_id} of {file} cannot be made: {status} {_text(found)}")

@@ -19,6 +19,8 @@ class StackError(Exception):
 class CallError(Exception):
     """A call that cannot be made or was refused. The text is one line for the terminal."""
 
+    exit_code = REFUSED
+
 
 class GatewayError(CallError):
     """A call without a good answer. `reason`: the refusal's; `exit_code`: what the command ends with."""

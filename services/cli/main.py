@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 # A command loads what it needs when it runs: `nexus token` is called in loops.
+from services.cli import booking
 from services.cli.errors import CallError, StackError
 from services.cli.home import home
 from services.cli.ports import Ports
@@ -29,11 +30,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(booking.app)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 refused or failed, 2 used wrongly."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 the gateway cannot be reached, 4 not signed in,
+    5 no answer in time.
+    """
     try:
         app()
     except ConfigError as error:
@@ -42,7 +48,7 @@ def main() -> None:
         raise SystemExit(USAGE_ERROR) from None
     except (StackError, RegistrationError, CallError, PermissionError) as error:
         print(f"nexus: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(error.exit_code if isinstance(error, CallError) else 1) from None
     except BrokenPipeError:
         # Whoever read the output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import aiohttp
 import pytest
 
-from services.cli.local import LocalStack, StackError
+from services.cli.errors import StackError
+from services.cli.local import LocalStack
 from tests.integration.client import Answer, Client, make_stack, new_event, register, sign
 from tests.integration.payment_gate import Gate
 

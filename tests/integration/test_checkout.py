@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from typing import Any
 
 import grpc
 import pytest
@@ -206,7 +207,8 @@ async def test_an_async_checkout_answers_at_once_and_is_watched_to_its_end(shop:
     event_id, ada, order_id = await shop.event(), shop.buyer(), new_order_id()
     halt = Halt()
     shop.gate.put(order_id, "authorize", halt)
-    accepted = await shop.buy(ada, event_id, "A-1-1", order_id=order_id, **{"async": True})
+    at_once: dict[str, Any] = {"async": True}
+    accepted = await shop.buy(ada, event_id, "A-1-1", order_id=order_id, **at_once)
     assert accepted.status == 200, accepted
     assert accepted.json["order_id"] == order_id
     assert accepted.headers["nexus-order-id"] == order_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -258,4 +259,4 @@ async def test_a_crash_in_mid_payment_loses_nothing(shop: Shop, component: str) 
         assert answer.json.get("state") == CONFIRMED, answer
         assert await shop.effects(sale.order_id) == ["authorized", "captured"]
         assert [await shop.seat(sale.event_id, seat_id) for seat_id in ("A-1-1", "A-1-2")] == ["SOLD", "SOLD"]
-        assert len(await until(lambda sale=sale: shop.mails(f"{sale.order_id}@example.org"), "the mail")) == 1
+        assert len(await until(partial(shop.mails, f"{sale.order_id}@example.org"), "the mail")) == 1

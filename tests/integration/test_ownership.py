@@ -11,42 +11,8 @@ from services.gateway.gen.nexus.v1 import options_pb2
 from tests.integration.bad_input import BUYING
 from tests.integration.client import sign
 from tests.integration.doors import ROUTES, Outcome
+from tests.integration.good_requests import BUYERS, ORGANIZERS, PUBLIC
 from tests.integration.world import World, event_body, judge
-
-PUBLIC = {
-    "EventService/GetEvent": {"event_id": "$event"},
-    "EventService/ListEvents": {},
-    "SeatMapService/GetSeatMap": {"event_id": "$event"},
-    "SeatMapService/WatchSeatMap": {"event_id": "$event"},
-    "TicketService/GetTicket": {"event_id": "$event", "seat_id": "A-2-1"},
-}
-"""RPCs that need no sign-in, each with a request that is answered. Source: DESIGN.md, "The contract"."""
-
-HOLD = {"event_id": "$event", "hold_id": "$hold"}
-ORDER = {"order_id": "$order"}
-BUYERS: dict[str, dict[str, Any]] = {
-    "TicketService/GetHold": HOLD,
-    "TicketService/ExtendHold": HOLD,
-    "TicketService/ReleaseHold": HOLD,
-    "CheckoutService/Checkout": BUYING | {"hold_id": "$hold"},
-    "CheckoutService/GetOrder": ORDER,
-    "CheckoutService/CancelOrder": ORDER,
-    "CheckoutService/WatchOrder": ORDER,
-}
-"""RPCs on what one buyer has."""
-
-ORGANIZERS: dict[str, dict[str, Any]] = {
-    "EventService/UpdateEvent": {"event": {"event_id": "$event", "title": "Mine now"}},
-    "EventService/PublishEvent": {"event_id": "$event"},
-    "EventService/PauseSales": {"event_id": "$event"},
-    "EventService/ResumeSales": {"event_id": "$event"},
-    "EventService/CloseSales": {"event_id": "$event"},
-    "EventService/BlockSeats": {"event_id": "$event", "seat_ids": ["A-2-1"]},
-    "EventService/UnblockSeats": {"event_id": "$event", "seat_ids": ["A-1-3"]},
-    "EventService/RebuildSeatMap": {"event_id": "$event"},
-    "EventService/ListAuditEntries": {"event_id": "$event"},
-}
-"""RPCs on what one organizer has."""
 
 DRAFT_READS: dict[str, dict[str, Any]] = {
     "EventService/GetEvent": {"event_id": "$draft"},

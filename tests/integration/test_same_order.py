@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from typing import Any
 
 import aiohttp
 import pytest
@@ -42,7 +43,7 @@ async def test_another_request_under_the_same_order_id_is_refused(shop: Shop) ->
     shop.gate.put(order_id, "authorize", halt)
     buying = shop.start(ada, event_id, "A-1-1", order_id=order_id)
     await halt.arrived()
-    others = [{"seat_ids": ["A-1-2"]}, {"card": "card_flaky"}, {"email": "eve@example.org"}]
+    others: list[dict[str, Any]] = [{"seat_ids": ["A-1-2"]}, {"card": "card_flaky"}, {"email": "eve@example.org"}]
 
     async def refused() -> None:
         for other in others:
@@ -94,7 +95,7 @@ async def test_an_async_checkout_is_repeated_like_any_other(shop: Shop) -> None:
     event_id, ada, bob, order_id = await shop.event(), shop.buyer(), shop.buyer(), new_order_id()
     halt = Halt()
     shop.gate.put(order_id, "authorize", halt)
-    asked = {"order_id": order_id, "async": True}
+    asked: dict[str, Any] = {"order_id": order_id, "async": True}
     assert (await shop.buy(ada, event_id, "A-1-1", **asked)).status == 200
     await halt.arrived()
     await shop.tried(order_id, "authorize")

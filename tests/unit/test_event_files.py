@@ -89,8 +89,8 @@ def test_json_and_yaml_say_the_same(read: Read) -> None:
     ("written", "instead", "expected"),
     [
         ("category_id: std}\n  - {section_id: B", "category_id: sdt}\n  - {section_id: B", [
-            "line 16: sections[0].rows[0].seats[1].category_id: expected one of price_categories (std, vip), "
-            "found 'sdt'",
+            ("line 16: sections[0].rows[0].seats[1].category_id: expected one of price_categories (std, vip), "
+            "found 'sdt'"),
         ]),
         ("A-1-2", "A-1-1", [
             "line 16: sections[0].rows[0].seats[1].seat_id: expected an id of its own; A-1-1 is there twice",

@@ -143,13 +143,13 @@ def test_a_mistake_in_the_plan_is_named_with_its_path(folder: Path, path: str, v
 @pytest.mark.parametrize(
     ("written", "instead", "expected"),
     [
-        ("  Stalls: 4500\n", "", "line 5: prices: expected the price of the category 'Stalls', which has seats"),
+        ("  Stalls: 4500\n", "", "line 4: prices: expected the price of the category 'Stalls', which has seats"),
         ("  Stalls: 4500\n", "  Stalls: 4500\n  Unused: 1\n", "line 6: prices.Unused: expected a category of the plan that has seats (Stalls, Côté jardin)"),
         ("Stalls: 4500", "Stalls: -1", "hall.prices.yaml: line 5: prices.Stalls: expected from 0 to 1000000000000"),
         ("Stalls: 4500", "Stalls: free", "hall.prices.yaml: line 5: prices.Stalls: expected a whole number, found 'free'"),
         ("currency_code: EUR\n", "", "hall.prices.yaml: currency_code: expected a value; it is missing"),
         ("venue:", "vanue:", "hall.prices.yaml: line 1: vanue: unknown field; expected venue"),
-        ("prices:", "price_categories:", "line 5: price_categories: expected nothing: the plan has it"),
+        ("prices:", "price_categories:", "line 4: price_categories: expected nothing: the plan has it"),
         ("prices:\n  Stalls: 4500\n  Côté jardin: 2500\n", "prices: 4500\n", "line 4: prices: expected a map of category to amount_minor, for Stalls, Côté jardin"),
     ],
 )  # fmt: skip
