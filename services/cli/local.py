@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -129,15 +129,22 @@ class LocalStack:
                     )
                 time.sleep(0.05)
 
-    def start_all(self) -> list[str]:
-        """Start every component, side by side; give those that were started."""
+    def start_all(self, say: Callable[[str], None] = lambda _: None) -> list[str]:
+        """Start every component, side by side; give those that were started. `say` hears of each as it is ready."""
         for component in START_ORDER:
             # Before anything runs: half a stack helps nobody.
             if self.processes.record(component) is None:
                 self.check_ports(component)
-        started = [component for component in START_ORDER if self.start(component)]
+        begun = time.monotonic()
+        started = []
+        for component in START_ORDER:
+            if self.start(component):
+                started.append(component)
+                say(f"started {component}: ports {', '.join(map(str, self.ports.of(component).values()))}")
         for component in START_ORDER:
             self.wait_ready(component)
+            if component in started:
+                say(f"{component} is ready after {time.monotonic() - begun:.1f} s")
         return started
 
     def check_ports(self, component: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 # A command loads what it needs when it runs: `nexus token` is called in loops.
-from services.cli import booking
+from services.cli import booking, checkcommands
 from services.cli.errors import CallError, StackError
 from services.cli.home import home
 from services.cli.ports import Ports
@@ -31,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(booking.app)
+app.add_typer(checkcommands.app)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -69,11 +70,24 @@ def run(
 
 
 @app.command()
-def up() -> None:
+def up(
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Then restart and register what changes, until Ctrl-C or `nexus down`.")
+    ] = False,
+) -> None:
     """Start everything on this machine, register it, make the event `demo`; a second time changes nothing."""
     from services.cli import up as stacks
 
-    print(stacks.up(_stack()))
+    stack = _stack()
+    print(stacks.up(stack, _say), flush=True)
+    if reload:
+        from services.cli.reload import watch
+
+        _say("following the code; Ctrl-C ends this, not the stack")
+        try:
+            watch(stack, _say)
+        except KeyboardInterrupt:
+            raise SystemExit(0) from None
 
 
 @app.command()
@@ -206,6 +220,11 @@ def call(
     bearer = signed or (_sign(subject, role or [], 1) if subject else None)
     for answer in calls.call(target, method, sys.stdin.read() if body == "-" else body, bearer, seconds):
         print(json.dumps(answer, indent=2, ensure_ascii=False), flush=True)
+
+
+def _say(line: str) -> None:
+    """Tell what is being done: on stderr, so that what is for programs stays clean."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _stack() -> LocalStack:

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,21 +25,30 @@ from services.registrar.registration import EndpointAt, Registrar, Row, Status
 ADMIN_SECONDS = 30.0
 
 
-def up(stack: LocalStack) -> str:
-    """Start what does not run, register, make the demo event; give what to print.
+def up(stack: LocalStack, say: Callable[[str], None] = lambda _: None) -> str:
+    """Start what does not run, register, make the demo event; give what to print. `say` hears of each step.
 
     Repeating it changes nothing. Raises StackError and what registration raises.
     """
-    with _alone(stack.home):
-        started = stack.start_all()
-        rows, _ = asyncio.run(register(stack.admin_url, endpoints(stack), prune=True))
-        stack.wait_ready("gateway", ready=True)
+    with alone(stack.home):
+        started, changed = start_and_register(stack, say)
+        if started:
+            say("looking after the event demo")
         event_id = ensure_demo(stack)
-    changed = sorted({row.endpoint for row in rows if row.status is not Status.UNCHANGED})
     notes = [f"started {', '.join(started)}" if started else "everything was running"]
     if changed:
         notes.append(f"registered {', '.join(changed)}")
     return "\n".join([f"{'; '.join(notes)}.", *_welcome(stack, event_id)])
+
+
+def start_and_register(stack: LocalStack, say: Callable[[str], None]) -> tuple[list[str], list[str]]:
+    """Start what does not run or runs older code, register it; give what was started and what was registered."""
+    started = stack.start_all(say)
+    if started:
+        say("registering the endpoints with Restate")
+    rows, _ = asyncio.run(register(stack.admin_url, endpoints(stack), prune=True))
+    stack.wait_ready("gateway", ready=True)
+    return started, sorted({row.endpoint for row in rows if row.status is not Status.UNCHANGED})
 
 
 def endpoints(stack: LocalStack) -> list[EndpointAt]:
@@ -149,7 +158,7 @@ def _command(name: str, default: str) -> str:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def alone(home: Path) -> Iterator[None]:
     """Keep a second command from starting the same stack at the same time."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as lock:
@@ -162,7 +171,7 @@ def _alone(home: Path) -> Iterator[None]:
 
 def down(stack: LocalStack, *, wipe: bool) -> str:
     """Stop what `up` started, data kept unless `wipe`; give what to print."""
-    with _alone(stack.home):
+    with alone(stack.home):
         stopped = stack.stop_all()
         if wipe:
             stack.wipe()

@@ -20,6 +20,11 @@ USAGE_ERROR: Final = 2
 """Exit code of a process that cannot start with its settings."""
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+OtlpEndpoint = Annotated[
+    str, msgspec.Meta(pattern=r"^(https?://[^/].*)?$", description="beginning with http:// or https://")
+]
+"""Address of an OTLP/HTTP receiver without `/v1/traces`, as in `http://127.0.0.1:4318`; empty: no traces."""
+
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 DEFAULT_PORTS: Final[Mapping[str, tuple[int, int]]] = {
@@ -78,6 +83,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     identity_keys: tuple[str, ...] = ()
     server: Literal["granian", "hypercorn"] = "granian"
+    otlp_endpoint: OtlpEndpoint = ""
 
 
 def load(

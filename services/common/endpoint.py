@@ -28,12 +28,9 @@ from granian.server import Server as Granian
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 from restate._internal import IdentityKeyException  # type: ignore[import-not-found]
-from restate.extensions import current_context
 from restate.server import install_shutdown_hook
-from restate.server_context import restate_context_is_replaying
-from structlog.typing import EventDict, WrappedLogger
 
-from services.common import code, drain, log
+from services.common import attempt, code, drain, log, tracing
 from services.common.config import DEFAULT_PORTS, EndpointSettings, load_or_exit, refuse_start
 
 Scope = MutableMapping[str, Any]
@@ -109,7 +106,8 @@ def folder_of(module: str) -> Path:
 
 def build(component: str, module: str, version: str, settings: EndpointSettings) -> App:
     """Make the ASGI app, in the process that serves it."""
-    log.configure(component, settings.log_level, processors=[drop_replayed, add_invocation])
+    log.configure(component, settings.log_level, processors=[attempt.add_invocation], filters=[attempt.drop_replayed])
+    tracing.start(component, settings.otlp_endpoint)
     endpoint = importlib.import_module(module)
     drain.suspend_on_shutdown()
     app = restate.app(services=endpoint.SERVICES, identity_keys=list(settings.identity_keys))
@@ -184,6 +182,8 @@ class Endpoint:
         await receive()
         if hasattr(self.module, "shutdown"):
             await self.module.shutdown()
+        # In a thread: what is left is sent, which blocks.
+        await asyncio.to_thread(tracing.stop)
         logger.info("stopped")
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -202,31 +202,6 @@ class Endpoint:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         body = b'{"status":"ok"}' if status == 200 else b'{"status":"draining"}'  # noqa: PLR2004
         await send({"type": "http.response.body", "body": body})
-
-
-def drop_replayed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Stay silent while an invocation repeats what it has logged already."""
-    if restate_context_is_replaying.get():
-        raise structlog.DropEvent
-    return event
-
-
-def add_invocation(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add invocation id and object key, and the order id where the object is an order."""
-    try:
-        context = current_context()
-    except LookupError:
-        return event
-    if context is None:
-        return event
-    event["invocation_id"] = context.request().id
-    handler = getattr(context, "handler", None)
-    if handler is not None:
-        event["handler"] = f"{handler.service_tag.name}/{handler.name}"
-        if handler.service_tag.kind == "object":
-            key = context.key()  # type: ignore[attr-defined]
-            event.setdefault("order_id" if handler.service_tag.name == "Checkout" else "key", key)
-    return event
 
 
 def _run_granian(make: Callable[[], App], settings: EndpointSettings) -> None:

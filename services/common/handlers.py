@@ -16,6 +16,7 @@ import msgspec
 import restate
 from restate.context import RestateDurableCallFuture
 
+from services.common import attempt
 from services.common.errors import NexusError, by_reason
 from services.common.messages import Envelope, Reply, Target
 from services.common.serde import serde
@@ -157,6 +158,7 @@ def _register(
         "invocation_retry_policy": retry,
         "journal_retention": kept,
         "idempotency_retention": kept,
+        "invocation_context_managers": attempt.managers(),
     }
     if isinstance(definition, restate.VirtualObject):
         definition.handler(kind="shared" if shared else "exclusive", **options)(handle)
@@ -213,7 +215,9 @@ def start(
     ctx: restate.Context, target: Target[Request, Response], key: str | None, request: Request
 ) -> RestateDurableCallFuture[bytes]:
     """Begin a call without waiting for it; `finish` takes its answer."""
-    return ctx.generic_call(target.service, target.handler, serde(target.request).serialize(request), key=key)
+    return ctx.generic_call(
+        target.service, target.handler, serde(target.request).serialize(request), key=key, headers=attempt.forwarded(ctx)
+    )
 
 
 async def finish(target: Target[Request, Response], future: RestateDurableCallFuture[bytes]) -> Response:
@@ -243,7 +247,9 @@ def send(
 ) -> None:
     """Send a message that Restate delivers once, after `delay`; nobody waits for an answer."""
     body = serde(target.request).serialize(request)
-    ctx.generic_send(target.service, target.handler, body, key=key, send_delay=delay)
+    ctx.generic_send(
+        target.service, target.handler, body, key=key, send_delay=delay, headers=attempt.forwarded(ctx)
+    )
 
 
 async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, type_: type[State]) -> State | None:

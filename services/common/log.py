@@ -32,14 +32,21 @@ LEADING: Final = ("time", "level", "component", "event")
 _DEEPEST: Final = 5
 
 
-def configure(component: str, level: str = "INFO", processors: Sequence[Processor] = ()) -> None:
-    """Send structlog's and the standard library's logs through one chain; `processors` run first."""
+def configure(
+    component: str, level: str = "INFO", processors: Sequence[Processor] = (), filters: Sequence[Processor] = ()
+) -> None:
+    """Send structlog's and the standard library's logs through one chain.
+
+    `processors` run first and add what a line is about. `filters` run before them and may drop a line of
+    our own; a library's lines are never dropped.
+    """
 
     def add_component(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["component"] = component
         return event
 
     chain: list[Processor] = [
+        *filters,
         *processors,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -57,8 +64,7 @@ def configure(component: str, level: str = "INFO", processors: Sequence[Processo
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    # A library's record has no bound invocation, so only the chain after `processors` runs for it.
-    foreign: list[Processor] = [structlog.stdlib.add_logger_name, *chain[len(processors) :]]
+    foreign: list[Processor] = [structlog.stdlib.add_logger_name, *chain[len(filters) :]]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],

@@ -14,6 +14,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from services.common.errors import (
+    AlreadyExistsError,
     DeadlineExceededError,
     InternalError,
     NexusError,
