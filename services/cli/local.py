@@ -136,15 +136,14 @@ class LocalStack:
             if self.processes.record(component) is None:
                 self.check_ports(component)
         begun = time.monotonic()
-        started = []
-        for component in START_ORDER:
-            if self.start(component):
-                started.append(component)
-                say(f"started {component}: ports {', '.join(map(str, self.ports.of(component).values()))}")
+        started = [component for component in START_ORDER if self.start(component)]
+        if started:
+            say(f"starting {', '.join(started)}")
         for component in START_ORDER:
             self.wait_ready(component)
             if component in started:
-                say(f"{component} is ready after {time.monotonic() - begun:.1f} s")
+                numbers = ", ".join(str(port) for port in self.ports.of(component).values() if port)
+                say(f"{component} is ready after {time.monotonic() - begun:.1f} s, ports {numbers}")
         return started
 
     def check_ports(self, component: str) -> None:

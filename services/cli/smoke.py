@@ -200,8 +200,7 @@ class Walk:
 def report(walk: Walk, address: str, steps: list[Step]) -> str:
     """Write a walk as JSON."""
     shown = [
-        {"step": step.name, "state": step.state, "seconds": round(step.seconds, 3), "text": step.text}
-        for step in steps
+        {"step": step.name, "state": step.state, "seconds": round(step.seconds, 3), "text": step.text} for step in steps
     ]
     ok = all(step.state == OK for step in steps)
     return json.dumps({"gateway": address, "event_id": walk.event_id, "ok": ok, "steps": shown}, indent=2)

@@ -136,14 +136,15 @@ def _first_line(argv: list) -> str | None:  # type: ignore[type-arg]
     return (done.stdout.splitlines() or [""])[0].strip()
 
 
-def main() -> None:
-    """Print what stops `make up` and end with code 1 where there is such a thing; else say nothing."""
+def main(arguments: list) -> None:  # type: ignore[type-arg]
+    """Print every check, or with `--needed` only what stops `make up`; end with code 1 where there is such a thing."""
     project = Path(__file__).resolve().parents[2]
-    missing = [check for check in check_tools(project, project / ".nexus") if check.state == STOP]
-    for check in missing:
-        print(f"NEXUS: {check.name}: {check.text}", file=sys.stderr)
+    checks = check_tools(project, project / ".nexus")
+    missing = [check for check in checks if check.state == STOP]
+    for check in missing if "--needed" in arguments else checks:
+        print(f"{check.state:7} {check.name:17} {check.text}", file=sys.stderr if check.state == STOP else sys.stdout)
     raise SystemExit(1 if missing else 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
