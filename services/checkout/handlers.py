@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import restate
+import structlog
 
 from services.checkout import domain, saga, steps
 from services.checkout.domain import Order
@@ -43,6 +44,7 @@ add_ping(CHECKOUT)
 
 STATE = "order"
 FORGOTTEN_AFTER = timedelta(days=30)
+log = structlog.get_logger()
 
 
 @public(CHECKOUT, PROCESS, takes_envelope=True, retry=PATIENT)
@@ -126,6 +128,7 @@ async def _accept(ctx: restate.ObjectContext, envelope: Envelope[CheckoutRequest
 
 def _keep_ended(ctx: restate.ObjectContext, order: Order) -> None:
     save(ctx, STATE, domain.trimmed(order))
+    log.info("order ended", state=order.state.name, reason=order.reason)
     facts.count(facts.ORDERS, state=order.state.name.lower(), reason=order.reason)
     facts.count(facts.PAYMENTS, state=order.payment.name.lower())
     if order.state is OrderState.CONFIRMED:

@@ -28,9 +28,10 @@ async def send(ctx: restate.Context, request: MailRequest) -> Nothing:
             await mail.send(mail.render(request, address, settings().mail_from, at), settings())
         except (mail.MailAddressError, mail.MailRefusedError) as refused:
             # Refused for good; anything else is tried again, however long it takes.
-            log.exception("mail refused for good", order_id=request.order_id)
+            log.exception("mail refused for good")
             raise restate.TerminalError("the mail was refused for good") from refused
 
-    # The mail server's acceptance, once and for all replays.
-    await ctx.run_typed("send mail", deliver)
+    with structlog.contextvars.bound_contextvars(order_id=request.order_id):
+        # The mail server's acceptance, once and for all replays.
+        await ctx.run_typed("send mail", deliver)
     return Nothing()

@@ -17,6 +17,7 @@ import msgspec
 from yarl import URL
 
 from services.checkout.provider import Outcome, PaymentProvider, ProviderAnswer, ProviderPage, ProviderPayment
+from services.common import tracing
 from services.common.money import Money
 from services.common.states import PaymentState
 
@@ -73,7 +74,7 @@ class HttpProvider:
 
     async def lookup(self, payment_key: str) -> ProviderPayment | None:
         """Tell what there is under a payment key."""
-        status, _, content = await self._ask("GET", f"/v1/payments/{quote(payment_key, safe='')}")
+        status, _, content = await self._ask("lookup", f"/v1/payments/{quote(payment_key, safe='')}")
         if status == HTTPStatus.NOT_FOUND and _decode(content, _ErrorBody).error == "not_found":
             return None
         found = _decode(content, _PaymentBody)
@@ -86,7 +87,7 @@ class HttpProvider:
         query = {"page_token": page_token} if page_token else {}
         if since is not None:
             query["since"] = since.astimezone(UTC).isoformat()
-        status, _, content = await self._ask("GET", "/v1/payments", query=query)
+        status, _, content = await self._ask("list", "/v1/payments", query=query)
         page = _decode(content, _PageBody)
         if not _is_success(status) or page.payments is None:
             return ProviderPage(Outcome.UNKNOWN)
@@ -102,7 +103,7 @@ class HttpProvider:
         self, payment_key: str, call: str, idempotency_key: str, body: Mapping[str, object]
     ) -> ProviderAnswer:
         path = f"/v1/payments/{quote(payment_key, safe='')}/{call}"
-        status, headers, content = await self._ask("POST", path, body=body, idempotency_key=idempotency_key)
+        status, headers, content = await self._ask(call, path, body=body, idempotency_key=idempotency_key)
         answered = _decode(content, _PaymentBody)
         is_done = _is_success(status) and (answered.payment_key, answered.state) == (payment_key, _STATE_AFTER[call])
         outcome = Outcome.DONE if is_done else _judge(call, status, _decode(content, _ErrorBody).error)
@@ -111,7 +112,7 @@ class HttpProvider:
 
     async def _ask(
         self,
-        method: str,
+        call: str,
         path: str,
         *,
         query: Mapping[str, str] | None = None,
@@ -120,21 +121,40 @@ class HttpProvider:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Ask once; status 0 where there was no whole answer."""
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"} if body is not None else {}
+        content = msgspec.json.encode(body) if body is not None else None
+        # Quoted already; a key must not become a path of its own.
+        url = URL(self._base + path, encoded=True).update_query(query or {})
+        tracer = tracing.tracer()
+        if tracer is None:
+            return await self._exchange(url, content, headers)
+        above = tracing.CURRENT.get()
+        span = tracer.begin(f"payment {call}", "client", above.traceparent if above else "", {"nexus.payment": call})
+        try:
+            answer = await self._exchange(url, content, {**headers, tracing.HEADER: span.traceparent})
+            span.set("http.response.status_code", answer[0])
+            if answer[0] == 0 or answer[0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                span.fail(str(answer[0]) if answer[0] else "NO_ANSWER")
+        finally:
+            span.end()
+        return answer
+
+    async def _exchange(
+        self, url: URL, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
         try:
             async with self._session().request(
-                method,
-                # Quoted already; a key must not become a path of its own.
-                URL(self._base + path, encoded=True).update_query(query or {}),
-                data=msgspec.json.encode(body) if body is not None else None,
+                "GET" if content is None else "POST",
+                url,
+                data=content,
                 headers=headers,
                 allow_redirects=False,
             ) as response:
-                content = bytearray()
+                answered = bytearray()
                 async for chunk in response.content.iter_any():
-                    content += chunk
-                    if len(content) > MOST_BYTES:
+                    answered += chunk
+                    if len(answered) > MOST_BYTES:
                         return 0, {}, b""
-                return response.status, response.headers, bytes(content)
+                return response.status, response.headers, bytes(answered)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return 0, {}, b""
 

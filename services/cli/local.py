@@ -33,6 +33,7 @@ STOP_SECONDS: Final = 25.0
 
 READY_SECONDS: Final = 60.0
 HOST: Final = "127.0.0.1"
+OTLP_ENDPOINT: Final = "NEXUS_OTLP_ENDPOINT"
 
 
 class LocalStack:
@@ -93,6 +94,7 @@ class LocalStack:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NEXUS_", "RESTATE_"))}
         inherited["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH", ""))))
         own = self._restate_settings() if component == "restate" else self._settings(component)
+        own |= self._trace_settings(component)
         return inherited | own | dict(self.overrides.get("*", {})) | dict(self.overrides.get(component, {}))
 
     def start(self, component: str) -> bool:
@@ -245,6 +247,18 @@ class LocalStack:
                 "NEXUS_SEAL_KEYS": self.keys.seal_keys,
             }
         return {"NEXUS_HOST": HOST} | own
+
+    def _trace_settings(self, component: str) -> dict[str, str]:
+        """Say where traces go, where NEXUS_OTLP_ENDPOINT (of whoever starts the stack) names a receiver."""
+        otlp = self.overrides.get("*", {}).get(OTLP_ENDPOINT) or os.environ.get(OTLP_ENDPOINT, "")
+        if not otlp:
+            return {}
+        # Restate speaks OTLP/HTTP only under a scheme of its own. Source: docs.restate.dev, "Tracing".
+        return (
+            {"RESTATE_TRACING_ENDPOINT": f"otlp+{otlp.rstrip('/')}/v1/traces"}
+            if component == "restate"
+            else {OTLP_ENDPOINT: otlp}
+        )
 
     def _settings_hash(self, component: str, argv: list[str], environ: Mapping[str, str]) -> str:
         ours = {name: value for name, value in environ.items() if name.startswith(("NEXUS_", "RESTATE_"))}

@@ -141,8 +141,11 @@ def main(arguments: list) -> None:  # type: ignore[type-arg]
     project = Path(__file__).resolve().parents[2]
     checks = check_tools(project, project / ".nexus")
     missing = [check for check in checks if check.state == STOP]
-    for check in missing if "--needed" in arguments else checks:
-        print(f"{check.state:7} {check.name:17} {check.text}", file=sys.stderr if check.state == STOP else sys.stdout)
+    if "--needed" in arguments:
+        for check in missing:
+            print(f"NEXUS: {check.name}: {check.text}", file=sys.stderr)
+    else:
+        print("\n".join(f"{check.state:7} {check.name:17} {check.text}" for check in checks))
     raise SystemExit(1 if missing else 0)
 
 

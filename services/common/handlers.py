@@ -216,7 +216,11 @@ def start(
 ) -> RestateDurableCallFuture[bytes]:
     """Begin a call without waiting for it; `finish` takes its answer."""
     return ctx.generic_call(
-        target.service, target.handler, serde(target.request).serialize(request), key=key, headers=attempt.forwarded(ctx)
+        target.service,
+        target.handler,
+        serde(target.request).serialize(request),
+        key=key,
+        headers=attempt.forwarded(ctx),
     )
 
 
@@ -247,9 +251,7 @@ def send(
 ) -> None:
     """Send a message that Restate delivers once, after `delay`; nobody waits for an answer."""
     body = serde(target.request).serialize(request)
-    ctx.generic_send(
-        target.service, target.handler, body, key=key, send_delay=delay, headers=attempt.forwarded(ctx)
-    )
+    ctx.generic_send(target.service, target.handler, body, key=key, send_delay=delay, headers=attempt.forwarded(ctx))
 
 
 async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, type_: type[State]) -> State | None:

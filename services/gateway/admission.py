@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from google.protobuf.message import Message
 
 from services.common.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
 from services.common.ids import is_id
 from services.common.messages import ROLE_ADMIN, ROLE_ORGANIZER, Caller
+from services.common.tracing import TRACEPARENT
 from services.gateway.calls import Call
 from services.gateway.gen.nexus.v1 import options_pb2
 from services.gateway.keys import RequestKeys
@@ -19,9 +18,6 @@ IDEMPOTENCY_KEY = "idempotency-key"
 """Header and metadata that fill request_id."""
 
 _KEY_WORDS = "1-255 visible ASCII characters"
-
-# Source: W3C Trace Context, "traceparent Header Field Values".
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Admission:
@@ -45,7 +41,7 @@ class Admission:
         `idempotency_keys`: every value of the header that the client sent.
         """
         call = Call(route, request, caller, deadline=deadline)
-        if _TRACEPARENT.fullmatch(traceparent):
+        if TRACEPARENT.fullmatch(traceparent):
             call.traceparent = traceparent
         if route.request_id is not None:
             _fill_request_id(call, route.request_id, idempotency_keys)

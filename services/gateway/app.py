@@ -19,9 +19,10 @@ from google.protobuf.descriptor import FileDescriptor
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from services.common import log
-from services.common.config import ConfigError, Port, Secret, load_or_exit, refuse_start
+from services.common import log, tracing
+from services.common.config import ConfigError, OtlpEndpoint, Port, Secret, load_or_exit, refuse_start
 from services.common.seal import KeyRing, SealKeysError
+from services.gateway.access import add_call
 from services.gateway.admission import Admission
 from services.gateway.auth import AuthConfigError, Authenticator, JwtVerifier, OneKey, load_api_keys
 from services.gateway.calls import Gateway
@@ -65,12 +66,14 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     api_keys_file: str = ""
     insecure_dev: bool = False
     descriptors: str = ""
+    otlp_endpoint: OtlpEndpoint = ""
 
 
 def main(settings: GatewaySettings | None = None) -> None:
     """Run until SIGTERM or SIGINT. Ends the process with code 2 where it cannot start with its settings."""
     chosen = settings or load_or_exit(GatewaySettings, os.environ)
-    log.configure("gateway", chosen.log_level)
+    log.configure("gateway", chosen.log_level, processors=[add_call])
+    tracing.start("gateway", chosen.otlp_endpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(chosen))
 
@@ -137,6 +140,8 @@ async def _serve(
         await gateway.close()
         if metrics is not None:
             metrics.shutdown()
+        # In a thread: what is left is sent, which blocks.
+        await asyncio.to_thread(tracing.stop)
 
 
 def _hypercorn(settings: GatewaySettings) -> Config:

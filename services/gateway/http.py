@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.common.errors import InvalidRequestError, NotFoundError
+from services.common.tracing import HEADER
 from services.gateway import metrics, sse
+from services.gateway.access import Access, watched
 from services.gateway.admission import IDEMPOTENCY_KEY, Admission
 from services.gateway.asgi import Answer, Disconnected, HttpRefusal, Receive, Request, Scope, Send, refusal_answer
 from services.gateway.auth import Authenticator, Credentials
@@ -90,25 +92,38 @@ class HttpDoor:
         return route.path.text, await self._call(route, values, request, send)
 
     async def _call(self, route: Route, values: list[str], request: Request, send: Send) -> Answer | None:
+        with watched(route, "http", request.header(HEADER)) as access:
+            return await self._watched_call(route, values, request, send, access)
+
+    async def _watched_call(
+        self, route: Route, values: list[str], request: Request, send: Send, access: Access
+    ) -> Answer | None:
         headers: dict[str, str] = {}
         try:
-            call = await self._open(route, values, request, headers)
+            call = await self._open(route, values, request, headers, access)
             if route.is_stream:
                 if request.is_head:
+                    access.answered()
                     return Answer(200, content_type="text/event-stream", headers=headers)
-                await sse.stream(self._gateway, call, request, send, headers)
+                await sse.stream(self._gateway, call, request, send, headers, access)
                 return None
             response = await self._gateway.unary(call)
             body = await self._gateway.heavy.run(response.ByteSize(), lambda: print_json(response))
+            access.answered()
         except HttpRefusal as refusal:
+            access.refused(refusal.error)
             return refusal_answer(refusal.error, refusal.status, {**headers, **refusal.headers})
         except FAULTS as fault:
-            return refusal_answer(opaque(fault), headers=headers)
+            error = opaque(fault)
+            access.refused(error)
+            return refusal_answer(error, headers=headers)
         if route.http_method == "GET" and route.is_public:
             return _revalidated(body, request)
         return Answer(200, body, headers={"cache-control": "no-store", **headers})
 
-    async def _open(self, route: Route, values: list[str], request: Request, headers: dict[str, str]) -> Call:
+    async def _open(
+        self, route: Route, values: list[str], request: Request, headers: dict[str, str], access: Access
+    ) -> Call:
         """Read and check a call. `headers` gets the made id as soon as there is one."""
         deadline = asyncio.get_running_loop().time() + CALL_SECONDS
         caller = await self._authenticator.caller(_credentials(request))
@@ -125,8 +140,9 @@ class HttpDoor:
             caller,
             idempotency_keys=request.headers.get(IDEMPOTENCY_KEY, []),
             deadline=None if route.is_stream else deadline,
-            traceparent=request.header("traceparent"),
+            traceparent=request.header(HEADER),
         )
+        access.opened(call)
         if call.made_id:
             headers[route.made_id_header] = call.made_id
         await heavy.run(len(content), lambda: self._admission.check(call))

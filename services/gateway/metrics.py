@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import grpc
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.common.errors import NexusError
 from services.gateway.routes import Route
-from services.gateway.status import grpc_code
 
 _GRPC = ("grpc_type", "grpc_service", "grpc_method")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -24,34 +18,21 @@ _request_seconds = Histogram(
     "http_server_request_seconds", "Time until HTTP requests were answered.", ("method", "route"), buckets=_SECONDS
 )
 STREAMS = Gauge("nexus_gateway_streams", "Streams open now.", ("door",))
+MAP_VIEWS = Gauge("nexus_gateway_map_views", "Sections whose live map this gateway holds.")
+MAP_WATCHERS = Gauge("nexus_gateway_map_watchers", "Watchers of live maps, whatever their door.")
+MAP_READS = Counter("nexus_gateway_map_reads", "Reads of SeatMap, however many watch.", ("outcome",))
 
 
-class RpcOutcome:
-    """How an RPC ended; cancelled by its client unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.code = grpc.StatusCode.CANCELLED.name
-
-    def answered(self) -> None:
-        """Note that it was answered."""
-        self.code = grpc.StatusCode.OK.name
-
-    def refused(self, error: NexusError) -> None:
-        """Note the code of a refusal."""
-        self.code = grpc_code(error).name
+def rpc_started(route: Route) -> None:
+    """Count an RPC that begins."""
+    _started.labels(*_labels(route)).inc()
 
 
-@contextmanager
-def rpc(route: Route) -> Iterator[RpcOutcome]:
-    """Count an RPC."""
-    labels = ("server_stream" if route.is_stream else "unary", *route.name[1:].split("/"))
-    _started.labels(*labels).inc()
-    outcome, begun = RpcOutcome(), time.perf_counter()
-    try:
-        yield outcome
-    finally:
-        _handled.labels(*labels, _CAMEL[outcome.code]).inc()
-        _handling.labels(*labels).observe(time.perf_counter() - begun)
+def rpc_handled(route: Route, code: str, seconds: float) -> None:
+    """Count an RPC that has ended. `code`: gRPC's name, as in NOT_FOUND."""
+    labels = _labels(route)
+    _handled.labels(*labels, _CAMEL[code]).inc()
+    _handling.labels(*labels).observe(seconds)
 
 
 def http(method: str, route: str, status: int, seconds: float) -> None:
@@ -60,8 +41,15 @@ def http(method: str, route: str, status: int, seconds: float) -> None:
     _request_seconds.labels(method, route).observe(seconds)
 
 
-# The label has gRPC's names in camel case, as go-grpc-middleware writes them.
-_CAMEL = {
-    code.name: "OK" if code.name == "OK" else "".join(part.capitalize() for part in code.name.split("_"))
-    for code in grpc.StatusCode
-}
+def _labels(route: Route) -> tuple[str, str, str]:
+    service, _, method = route.name[1:].partition("/")
+    return "server_stream" if route.is_stream else "unary", service, method
+
+
+def _camel(code: str) -> str:
+    """Write a code as go-grpc-middleware does, which takes Go's own names. Source: grpc-go, codes/code_string.go."""
+    special = {"OK": "OK", "CANCELLED": "Canceled"}
+    return special.get(code) or "".join(part.capitalize() for part in code.split("_"))
+
+
+_CAMEL = {code.name: _camel(code.name) for code in grpc.StatusCode}

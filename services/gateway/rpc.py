@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -17,7 +18,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.common.errors import DeadlineExceededError, InvalidRequestError, NexusError
+from services.common.tracing import HEADER
 from services.gateway import metrics
+from services.gateway.access import Access, watched
 from services.gateway.admission import IDEMPOTENCY_KEY, Admission
 from services.gateway.asgi import BODY_SECONDS
 from services.gateway.auth import Authenticator, Credentials
@@ -100,32 +103,32 @@ class RpcDoor:
         if route.is_stream:
 
             async def stream(sent: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
-                with metrics.rpc(route) as outcome, metrics.STREAMS.labels("grpc").track_inprogress():
+                with _watched(route, context) as access, metrics.STREAMS.labels("grpc").track_inprogress():
                     try:
-                        call = await self._open(route, await _only(sent), context)
+                        call = await self._open(route, await _only(sent), context, access)
                         async with contextlib.aclosing(self._gateway.stream(call)) as messages:
                             async for message in messages:
                                 yield message
-                        outcome.answered()
+                        access.answered()
                     except FAULTS as fault:
-                        await _abort(context, opaque(fault), outcome)
+                        await _abort(context, opaque(fault), access)
 
             return grpc.stream_stream_rpc_method_handler(stream, response_serializer=_serialize)
 
         async def unary(sent: AsyncIterator[bytes], context: Context) -> Message:
-            with metrics.rpc(route) as outcome:
+            with _watched(route, context) as access:
                 try:
-                    call = await self._open(route, await _only(sent), context)
+                    call = await self._open(route, await _only(sent), context, access)
                     response = await self._gateway.unary(call)
-                    outcome.answered()
+                    access.answered()
                 except FAULTS as fault:
-                    await _abort(context, opaque(fault), outcome)
+                    await _abort(context, opaque(fault), access)
                     raise  # Never reached: abort raises.
                 return response
 
         return grpc.stream_unary_rpc_method_handler(unary, response_serializer=_serialize)
 
-    async def _open(self, route: Route, data: bytes, context: Context) -> Call:
+    async def _open(self, route: Route, data: bytes, context: Context, access: Access) -> Call:
         if len(data) > route.max_bytes:
             raise InvalidRequestError(words_for_size(route.max_bytes))
         metadata = _texts(context.invocation_metadata() or ())
@@ -146,8 +149,9 @@ class RpcDoor:
             caller,
             idempotency_keys=metadata.get(IDEMPOTENCY_KEY, []),
             deadline=deadline,
-            traceparent=metadata.get("traceparent", [""])[0],
+            traceparent=_traceparent(context),
         )
+        access.opened(call)
         if call.made_id:
             # Before anything is waited for: a client that loses the answer has the id.
             await context.send_initial_metadata(((route.made_id_header, call.made_id),))
@@ -191,6 +195,15 @@ def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, list[str]]:
     return texts
 
 
+def _watched(route: Route, context: Context) -> AbstractContextManager[Access]:
+    return watched(route, "grpc", _traceparent(context))
+
+
+def _traceparent(context: Context) -> str:
+    found = next((value for name, value in context.invocation_metadata() or () if name == HEADER), "")
+    return found if isinstance(found, str) else ""
+
+
 def _is_our_concern(record: logging.LogRecord) -> bool:
     # A client's metadata that is no UTF-8 is refused like any other; grpc writes a traceback of it, value included.
     return not str(record.msg).startswith("Invalid encoding on")
@@ -231,7 +244,7 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-async def _abort(context: Context, error: NexusError, outcome: metrics.RpcOutcome) -> None:
-    outcome.refused(error)
+async def _abort(context: Context, error: NexusError, access: Access) -> None:
+    access.refused(error)
     trailers = ((STATUS_DETAILS, grpc_details(error)),)
     await context.abort(grpc_code(error), message_of(error), trailers)

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from services.common.errors import NexusError
 from services.gateway import metrics
+from services.gateway.access import Access
 from services.gateway.asgi import Request, Send, encode_headers
 from services.gateway.body import print_json
 from services.gateway.calls import Call, Gateway
@@ -33,7 +34,9 @@ _HEADERS: Final = {
 }
 
 
-async def stream(gateway: Gateway, call: Call, request: Request, send: Send, headers: dict[str, str]) -> None:
+async def stream(
+    gateway: Gateway, call: Call, request: Request, send: Send, headers: dict[str, str], access: Access
+) -> None:
     """Answer with events until the stream ends, the client leaves or the gateway stops.
 
     A refusal before the first event is raised, so that it has a status of its own.
@@ -49,8 +52,12 @@ async def stream(gateway: Gateway, call: Call, request: Request, send: Send, hea
     except NexusError as error:
         if not out.is_open:
             raise
+        access.refused(error)
         if not gateway.stopping.is_set():
             await out.write(_error_event(error))
+    else:
+        if not gone.done():
+            access.answered()
     finally:
         has_gone = gone.done()
         gone.cancel()

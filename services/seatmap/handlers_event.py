@@ -199,11 +199,11 @@ async def walk(ctx: restate.ObjectContext, request: WalkRequest) -> Nothing:
 
 @private(EVENT, QUOTE, shared=True, retry=GIVES_UP)
 async def quote(ctx: restate.ObjectSharedContext, request: QuoteRequest) -> Quote:
-    """Tell the terms of seats; with `for_sale` refuse while the sale is not open."""
+    """Tell the terms of seats; with `for_sale_at` refuse where the sale is not open then."""
     caller = request.caller
     terms = domain.require_visible(await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin)
-    if request.for_sale:
-        domain.require_on_sale(terms, await now(ctx))
+    if request.for_sale_at is not None:
+        domain.require_on_sale(terms, request.for_sale_at)
     places = await _places(ctx, terms, request.seat_ids)
     return Quote(
         terms.state,

@@ -174,11 +174,14 @@ class AuditEntries(msgspec.Struct, frozen=True):
 
 
 class QuoteRequest(msgspec.Struct, frozen=True):
-    """Ask for the terms of seats. With `for_sale` a sale that is not open is a refusal."""
+    """Ask for the terms of seats. With `for_sale_at` a sale that is not open then is a refusal.
+
+    The caller's clock will do: it is older by what the call took, and it spares a journal entry.
+    """
 
     seat_ids: list[str]
     caller: Caller
-    for_sale: bool
+    for_sale_at: datetime | None = None
 
 
 class QuotedSeat(msgspec.Struct, frozen=True):

@@ -136,7 +136,7 @@ async def look(ctx: restate.ObjectSharedContext, _request: Nothing) -> SeatLook:
 async def get(ctx: restate.ObjectSharedContext, request: GetTicket, caller: Caller) -> TicketView:
     """Show the ticket; its order to its buyer and the organizer only."""
     # Event decides whether the seat exists and whether this caller may know of the event.
-    quote = await call(ctx, QUOTE, request.event_id, QuoteRequest([request.seat_id], caller, for_sale=False))
+    quote = await call(ctx, QUOTE, request.event_id, QuoteRequest([request.seat_id], caller))
     ticket = await _load(ctx)
     is_shown = domain.may_see_order(ticket, subject=caller.subject, is_admin=caller.is_admin, owner=quote.owner)
     return TicketView(

@@ -180,7 +180,7 @@ async def _claim(
     """Write the hold, set its timer, then reserve its seats one after another."""
     # Event alone knows terms and prices; it never waits, so neither do we for long.
     quote = await call(
-        ctx, QUOTE, split_key(ctx.key())[0], QuoteRequest(sorted(seat_ids), Caller(caller.subject), for_sale=True)
+        ctx, QUOTE, split_key(ctx.key())[0], QuoteRequest(sorted(seat_ids), Caller(caller.subject), for_sale_at=at.at)
     )
     holds = await load(ctx, HOLDS, HoldList) or HoldList()
     orders = await load(ctx, ORDERS, OrderList) or OrderList()

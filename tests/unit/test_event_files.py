@@ -135,6 +135,11 @@ def test_json_and_yaml_say_the_same(read: Read) -> None:
         ("row_count: 2, ", "", [
             "line 17: sections[1]: expected at least one seat",
         ]),
+        (
+            "title: Gala\n",
+            "title: Gala\nsale_ends_at: 2029-01-01T00:00:00Z\nsale_starts_at: 2029-01-01T01:00:00+01:00\n",
+            ["line 3: sale_ends_at: expected a time later than sale_starts_at"],
+        ),
         ("title: Gala\n", "title: Gala\nhold_seconds: 0\n", ["line 3: hold_seconds: expected from 1 to 86400"]),
         ("row_count: 2, seats_per_row: 3", "row_count: 66667, seats_per_row: 3", [
             "line 9: sections: expected at most 100,000 seats; there are 200,003",

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.cli.drawing import bar, draw
 from services.cli.eventfile import read_event
@@ -97,6 +99,40 @@ def test_both_sides_of_the_hall_mirror_each_other(theatre: Hall, width: int) -> 
             assert taken[0] + taken[-1] == 2 * scale.middle, (section.section_id, line.label)
 
 
+@given(
+    wing=st.lists(st.integers(1, 5), max_size=3),
+    middle=st.integers(1, 9),
+    aisles=st.lists(st.sampled_from([1.75, 2.0, 2.25, 2.5, 3.0, 7.5]), min_size=3, max_size=3),
+    width=st.integers(60, 100),
+)
+def test_any_hall_that_is_symmetrical_is_drawn_so(
+    wing: list[int], middle: int, aisles: list[float], width: int
+) -> None:
+    """Whole and half columns alike: the same aisles on both sides, and no two seats in one column."""
+    xs, at = [], 0.0
+    sizes = [*wing, middle, *reversed(wing)]
+    for size, aisle in zip(sizes, [*aisles[: len(wing)], *reversed(aisles[: len(wing)]), 0.0], strict=True):
+        xs += [at + number for number in range(size)]
+        at += size - 1 + aisle
+    hall = hall_of([Seat(f"A-1-{number}", "std", x, 0.0) for number, x in enumerate(xs)])
+    (line,) = lines_of(hall.sections[0], Scale.of(hall.sections, width), width)
+    taken = [column for column, _ in line.seats]
+    gaps = [right - left for left, right in pairwise(taken)]
+    assert gaps == gaps[::-1]
+    assert min(gaps, default=1) >= 1
+    assert [seat.seat_id for _, seat in line.seats] == [f"A-1-{number}" for number in range(len(xs))]
+
+
+def test_a_far_away_seat_squeezes_aisles_and_no_seats() -> None:
+    """Where the hall is much wider than the screen, seats still have a column each and an aisle stays open."""
+    near = [Seat(f"A-1-{number}", "std", number + 3.0 * (number > 5), 1.0) for number in range(1, 11)]
+    hall = hall_of(near, [Seat("A-2-1", "std", -500.0, 2.0), Seat("A-2-2", "std", 500.0, 2.0)])
+    first, second = lines_of(hall.sections[0], Scale.of(hall.sections, 60), 60)
+    taken = [column for column, _ in first.seats]
+    assert [right - left for left, right in pairwise(taken)] == [1, 1, 1, 1, 2, 1, 1, 1, 1]
+    assert [column for column, _ in second.seats][-1] < 60
+
+
 def test_boxes_on_both_sides_share_a_line(theatre: Hall) -> None:
     """Rows equally far from the stage are one line, labelled with both."""
     labels = [line.split()[:2] for line in texts(theatre, 80)[-6:]]
@@ -150,7 +186,7 @@ def test_a_row_longer_than_the_screen_is_broken(step: float | None) -> None:
 
 def test_a_row_that_runs_away_from_the_stage_is_drawn_as_a_row() -> None:
     """Positions one behind another have no columns of their own; the order stays that of the layout."""
-    away = [Seat(f"A-1-{it}", "vip" if it == 3 else "std", 5.0, it * 0.5) for it in (1, 2, 3, 4)]
+    away = [Seat(f"A-1-{it}", "vip" if it == 3 else "std", 5 - 0.01 * it, it * 0.5) for it in (1, 2, 3, 4)]
     assert texts(hall_of(away), 80)[-1].split() == ["1", "1", "1", "2", "1"]
 
 
