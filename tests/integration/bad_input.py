@@ -208,6 +208,10 @@ MONEY = [
     _buy("neither hold nor seats", {}, "hold_id"),
     _buy("no payment method", {"hold_id": "$hold", "payment_method": ""}, "payment_method"),
     _buy("payment method with a space", {"hold_id": "$hold", "payment_method": "card success"}, "payment_method"),
+    _buy(
+        "a card number as payment method", {"hold_id": "$hold", "payment_method": "4111111111111111"}, "payment_method"
+    ),
+    _buy("a written card number", {"hold_id": "$hold", "payment_method": "4111-1111-1111-1111"}, "payment_method"),
     _buy("no address", {"hold_id": "$hold", "email": "nobody"}, "email"),
     _buy("address with CR/LF", {"hold_id": "$hold", "email": "a@example.org\r\nbcc: b@example.org"}, "email"),
     _buy("long address", {"hold_id": "$hold", "email": f"a@{'b' * 253}"}, "email"),

@@ -109,6 +109,13 @@ class World:
             entries = len((await answer.json())["entries"])
         own = " OR ".join(f"service_key LIKE '{self.names[name]}%'" for name in ("event", "other", "draft"))
         services = ", ".join(f"'{service}'" for service in VERDICTS)
+
+        async def is_quiet() -> bool:
+            # What was done before may still be on its way to the map by sends.
+            waiting = "target_service_key LIKE 'test-%' AND status NOT IN ('completed', 'scheduled')"
+            return not await self.behind.query(f"SELECT id FROM sys_invocation WHERE {waiting} LIMIT 1")
+
+        await until(is_quiet, "all messages delivered")
         names = "service_name, service_key, key"
         rows = await self.behind.query(
             f"SELECT {names}, value_utf8 FROM state WHERE service_name IN ({services}) AND ({own}) "
