@@ -86,7 +86,9 @@ def connected(
     with reported():
         address = gateway or f"127.0.0.1:{Ports.read(os.environ).grpc_port}"
         named = [role.value for role in roles or ([default_role] if default_role else [])]
-        bearer = token or _own_token(address, subject, named, is_public=is_public)
+        # Who names a subject means it, also where NEXUS_TOKEN is set.
+        bearer = None if subject else token
+        bearer = bearer or _own_token(address, subject, named, is_public=is_public)
         with Gateway(address, bearer, seconds) as opened:
             yield opened
 

@@ -29,6 +29,11 @@ def events(
 ) -> None:
     """List published events, newest first, and your own drafts."""
     if ctx.invoked_subcommand is not None:
+        # By name: typer has a click of its own, whose enum is not public.
+        misplaced = [it for it in ctx.params if getattr(ctx.get_parameter_source(it), "name", "") == "COMMANDLINE"]
+        if misplaced:
+            # Here they would say nothing to the command that follows.
+            raise typer.BadParameter(f"give options after the command: nexus events {ctx.invoked_subcommand} ...")
         return
     with connected(gateway, token, subject, role, is_public=True, default_role=Role.ORGANIZER) as door:
         found = list(door.pages("ListEvents", {"page_size": 100}, "events"))

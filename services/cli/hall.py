@@ -266,14 +266,22 @@ def _starts(blocks: Sequence[Sequence[Seat]], scale: Scale, columns: int) -> lis
     """Give the first column of each block, as near to its place as its neighbours allow; None without room."""
     if sum(map(len, blocks)) + len(blocks) - 1 > columns:
         return None
-    starts, free = [], 0
-    for block in blocks:
-        centre = scale.column(mean(seat.x or 0.0 for seat in block))
-        start = centre - (len(block) - 1) / 2
-        # A half goes away from the middle on either side.
-        nearest = ceil(start - 0.5 - TINY) if centre < scale.middle else floor(start + 0.5 + TINY)
-        starts.append(max(free, nearest))
-        free = starts[-1] + len(block) + 1
+    centres = [scale.column(mean(seat.x or 0.0 for seat in block)) for block in blocks]
+    # A half goes away from the middle on either side.
+    starts = [
+        ceil(start - 0.5 - TINY) if centre < scale.middle else floor(start + 0.5 + TINY)
+        for centre, start in (
+            (centre, centre - (len(block) - 1) / 2) for centre, block in zip(centres, blocks, strict=True)
+        )
+    ]
+    # From the middle outwards, so that what is pushed aside is so on both sides.
+    pivot = min(range(len(blocks)), key=lambda index: abs(centres[index] - scale.middle))
+    for index in range(pivot + 1, len(blocks)):
+        starts[index] = max(starts[index], starts[index - 1] + len(blocks[index - 1]) + 1)
+    for index in reversed(range(pivot)):
+        starts[index] = min(starts[index], starts[index + 1] - 1 - len(blocks[index]))
+    # Then back onto the screen, the row as a whole where it may be.
+    starts = [start + max(0, -starts[0]) for start in starts]
     end = columns
     for index in reversed(range(len(blocks))):
         starts[index] = min(starts[index], end - len(blocks[index]))

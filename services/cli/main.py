@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Runs Nexus, sets up this machine, and calls the gateway.",
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 the gateway cannot be reached, "
+    "4 not signed in, 5 no answer in time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+HERE = "On this machine"
+TOOLS = "Keys, tokens, any RPC"
 app.add_typer(booking.app)
 app.add_typer(checkcommands.app)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -56,7 +60,7 @@ def main() -> None:
         raise SystemExit(0) from None
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def run(
     component: Annotated[str, typer.Argument(help=f"One of {', '.join(COMPONENTS)}.")],
     insecure_dev: Annotated[
@@ -69,7 +73,7 @@ def run(
     run_component(component)
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def up(
     reload: Annotated[
         bool, typer.Option("--reload", help="Then restart and register what changes, until Ctrl-C or `nexus down`.")
@@ -90,7 +94,7 @@ def up(
             raise SystemExit(0) from None
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def down(
     wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything that was stored.")] = False,
 ) -> None:
@@ -100,7 +104,7 @@ def down(
     print(stacks.down(_stack(), wipe=wipe))
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def status(as_json: AsJson = False) -> None:
     """Show each component with its ports; exit code 1 unless all are ready."""
     from services.cli import up as stacks
@@ -124,7 +128,7 @@ def status(as_json: AsJson = False) -> None:
         raise SystemExit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def logs(
     components: Annotated[list[str] | None, typer.Argument(help="Only these components.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
@@ -140,7 +144,7 @@ def logs(
         raise SystemExit(0) from None
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def register(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Then remove our old versions that are drained.")] = False,
@@ -173,7 +177,7 @@ def register(
         print(f"{'would remove' if dry_run else 'removed'} {address}: drained")
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def token(
     subject: Annotated[str, typer.Argument(help="Who signs in, for example ada.")],
     role: Annotated[list[Role] | None, typer.Option("--role", help="May be given several times.")] = None,
@@ -183,7 +187,7 @@ def token(
     print(_sign(subject, role or [], hours))
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def keys(
     folder: Annotated[Path | None, typer.Option("--folder", help="Where; default: those of `nexus up`.")] = None,
     as_json: AsJson = False,
@@ -203,17 +207,22 @@ def keys(
     print(json.dumps(shown, indent=2) if as_json else "\n".join(f"{name}: {value}" for name, value in shown.items()))
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def call(
     method: Annotated[str, typer.Argument(help="An RPC, for example HoldSeats or TicketService/HoldSeats.")],
     body: Annotated[str, typer.Argument(help="The request as JSON; - reads it from standard input.")] = "{}",
-    signed: Annotated[str | None, typer.Option("--token", help="Bearer token.")] = None,
+    signed: Annotated[str | None, typer.Option("--token", envvar="NEXUS_TOKEN", help="Bearer token.")] = None,
     subject: Annotated[str | None, typer.Option("--as", help="Sign in as this subject.")] = None,
     role: Annotated[list[Role] | None, typer.Option("--role", help="With --as.")] = None,
-    address: Annotated[str | None, typer.Option("--address", help="host:port; default: this machine's.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--gateway", "--address", metavar="HOST:PORT", envvar="NEXUS_GATEWAY", help="Default: this machine's."
+        ),
+    ] = None,
     seconds: Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")] = 30,
 ) -> None:
-    """Call an RPC over gRPC and print the answer as JSON; a refusal goes to stderr with exit code 1."""
+    """Call any RPC over gRPC and print the answer as JSON; a refusal is one line on stderr."""
     from services.cli import call as calls
 
     target = address or f"127.0.0.1:{Ports.read(os.environ).grpc_port}"

@@ -42,12 +42,14 @@ def watch(stack: LocalStack, say: Callable[[str], None]) -> None:
     say("the stack was stopped")
 
 
-def changes(goes_on: Callable[[], bool], folders: Sequence[Path] = WATCHED) -> Iterator[list[Path]]:
-    """Give the files that have changed, each time that some have, once a second passed without another change."""
+def changes(
+    goes_on: Callable[[], bool], folders: Sequence[Path] = WATCHED, seconds: float = LOOK_SECONDS
+) -> Iterator[list[Path]]:
+    """Give the files that have changed, each time that some have, once `seconds` passed without another change."""
     known = look(folders)
     pending: set[Path] = set()
     while goes_on():
-        time.sleep(LOOK_SECONDS)
+        time.sleep(seconds)
         seen = look(folders)
         changed = {path for path in seen.keys() | known.keys() if seen.get(path) != known.get(path)}
         known = seen

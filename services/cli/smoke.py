@@ -60,7 +60,7 @@ class Walk:
         self._paid: object = None
 
     def run(self) -> Iterator[Step]:
-        """Take the steps one by one; after a failure the rest is skipped, but the event is closed all the same."""
+        """Take the steps one by one; after a failure the rest is skipped, but an event on sale is closed."""
         steps: list[tuple[str, Callable[[], str]]] = [
             ("reach the gateway", self._reach),
             ("create an event", self._create),
@@ -74,17 +74,17 @@ class Walk:
             ("be declined", self._decline),
             ("see sold seats on the map", self._map_is_sold),
         ]
-        is_failed = is_made = False
+        is_failed = is_open = False
         for name, act in steps:
             if is_failed:
                 yield Step(name, SKIPPED, 0.0)
                 continue
-            # Also where the answer to the creation was lost.
-            is_made = is_made or act == self._create
+            # Also where the answer was lost. A draft sells nothing and is seen by nobody.
+            is_open = is_open or act == self._publish
             step = _taken(name, act)
             is_failed = step.state == FAILED
             yield step
-        if is_made:
+        if is_open:
             yield _taken("close the event", self._close)
 
     def _reach(self) -> str:

@@ -39,7 +39,9 @@ class Span:
     def __init__(self, span: Any) -> None:
         self._span = span
         context = span.get_span_context()
-        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+        # Only whether it is sampled: Restate takes a traceparent with the newer flag "random" for none.
+        sampled = int(context.trace_flags) & 1
+        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{sampled:02x}"
 
     def set(self, name: str, value: Value) -> None:
         """Set an attribute."""

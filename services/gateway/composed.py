@@ -28,6 +28,7 @@ from services.common.errors import (
 from services.common.ids import object_key
 from services.common.messages import ROLE_ADMIN, ROLE_ORGANIZER, Envelope, Reply
 from services.common.states import EventState
+from services.gateway import metrics
 from services.gateway.calls import Call, ComposedCall, Gateway
 from services.gateway.convert import from_json
 from services.gateway.events import EventBook, KnownEvent, KnownSection
@@ -84,7 +85,12 @@ class SeatMaps:
         self, event_id: str, section_id: str, since: int | None, position: int, limit: int
     ) -> SectionPage:
         request = Envelope(GetSection(event_id, section_id, since, position, limit))
-        body = await self._read("SeatMap", object_key(event_id, section_id), GET_SECTION.handler, request)
+        outcome = "failed"
+        try:
+            body = await self._read("SeatMap", object_key(event_id, section_id), GET_SECTION.handler, request)
+            outcome = "ok"
+        finally:
+            metrics.MAP_READS.labels(outcome).inc()
         try:
             return _section_reply.decode(body).response
         except msgspec.MsgspecError as error:

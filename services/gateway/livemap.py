@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.common.errors import InternalError, NexusError, RateLimitedError, UnavailableError
+from services.gateway import metrics
 from services.gateway.mailbox import Mailbox
 from services.gateway.sectionview import SectionView, read_snapshot
 from services.seatmap.messages import SectionPage
@@ -109,6 +110,7 @@ class LiveMap:
         if self._watches >= self._limits.max_watches:
             raise RateLimitedError("too many watchers; try again later")
         self._watches += 1
+        metrics.MAP_WATCHERS.inc()
         try:
             for section_id in section_ids:
                 self._use(event_id, section_id).watches.add(mailbox)
@@ -119,6 +121,7 @@ class LiveMap:
     def unwatch(self, mailbox: Mailbox, event_id: str, section_ids: Sequence[str]) -> None:
         """End what `watch` began."""
         self._watches -= 1
+        metrics.MAP_WATCHERS.dec()
         for section_id in section_ids:
             live = self._lives.get((event_id, section_id))
             if live is not None:
@@ -149,6 +152,7 @@ class LiveMap:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        metrics.MAP_VIEWS.dec(len(self._lives))
         self._lives.clear()
         self._by_event.clear()
 
@@ -162,6 +166,7 @@ class LiveMap:
         if live is None:
             self._make_room()
             live = self._lives[key] = _Live(SectionView(event_id, section_id), self._clock())
+            metrics.MAP_VIEWS.inc()
             self._by_event.setdefault(event_id, set()).add(section_id)
         live.used_at = self._clock()
         self._lives.move_to_end(key)
@@ -187,6 +192,7 @@ class LiveMap:
         if not self._holds(live):
             return
         del self._lives[view.event_id, view.section_id]
+        metrics.MAP_VIEWS.dec()
         sections = self._by_event[view.event_id]
         sections.discard(view.section_id)
         if not sections:

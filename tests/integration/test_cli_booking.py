@@ -278,6 +278,7 @@ async def test_no_answer_in_time_names_the_order(nexus: Nexus, new_event: NewEve
         ("buy", "demo", "A-1-1", "--hold", "h", "--email", "a@b.cd"),
         ("hold", "demo"),
         ("events", "create"),
+        ("events", "--as", "ada", "show", "demo"),
         ("map", "demo", "--no-such-option"),
     ],
 )
@@ -296,11 +297,12 @@ async def test_of_a_file_with_mistakes_nothing_is_created(
     file, event = event_file(tmp_path, sections=[section, section], venu="Hall")
     done = await nexus("events", "create", file, "--publish", "--as", "olga")
     assert (done.code, done.out) == (REFUSED, ""), done
-    assert "venu: unknown field; expected venue" in done.err
+    assert done.err == f"nexus: {file}: venu: unknown field; expected venue\n"
     file, event = event_file(tmp_path, sections=[section, section])
     done = await nexus("events", "create", file, "--publish", "--as", "olga")
     assert (done.code, done.out) == (REFUSED, ""), done
-    assert "sections[1].section_id: expected an id of its own; A is there twice" in done.err
+    assert done.err.startswith(f"nexus: {file}: "), done
+    assert "\n  sections[1].section_id: expected an id of its own; A is there twice\n" in done.err
     answer = await client.call("GET", f"/v1/events/{event}", token("olga", "organizer"))
     assert (answer.status, answer.reason) == (404, "EVENT_NOT_FOUND")
 

@@ -9,10 +9,13 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.local import LocalStack
+from services.gateway.gen.nexus.v1 import event_pb2, seatmap_pb2
+from tests.integration.booking import until
 from tests.integration.client import Client, make_stack, new_event, register, sign
 
 
@@ -79,3 +82,43 @@ async def test_numbers_agree_with_the_ledger(quiet: Client) -> None:
     assert ticket["nexus_holds_total|made"] == 5
     assert ticket["nexus_holds_total|sold"] == 3
     assert ticket["nexus_holds_total|released"] == 2
+
+
+async def test_the_gateway_counts_calls_and_live_maps(quiet: Client) -> None:
+    """RPCs under the names of go-grpc-middleware, each code as Go spells it; maps, their watchers and their reads."""
+    event_id, _ = await new_event(quiet)
+    before = numbers(quiet.stack, "gateway")
+    async with grpc.aio.insecure_channel(quiet.stack.grpc_address) as channel:
+        get = channel.unary_unary("/nexus.v1.EventService/GetEvent", event_pb2.GetEventRequest.SerializeToString)
+        await get(event_pb2.GetEventRequest(event_id=event_id))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await get(event_pb2.GetEventRequest(event_id="there-is-none"))
+        request = seatmap_pb2.WatchSeatMapRequest(event_id=event_id)
+        watch = channel.unary_stream(
+            "/nexus.v1.SeatMapService/WatchSeatMap", seatmap_pb2.WatchSeatMapRequest.SerializeToString
+        )(request)
+        await watch.read()
+        during = numbers(quiet.stack, "gateway")
+        watch.cancel()
+
+    def risen(name: str, after: dict[str, float] = during) -> float:
+        return after.get(name, 0) - before.get(name, 0)
+
+    # Labels in the order of their names: grpc_code, grpc_method, grpc_service, grpc_type.
+    assert risen("grpc_server_handled_total|OK|GetEvent|nexus.v1.EventService|unary") == 1
+    assert risen("grpc_server_handled_total|NotFound|GetEvent|nexus.v1.EventService|unary") == 1
+    assert risen("grpc_server_started_total|GetEvent|nexus.v1.EventService|unary") == 2
+    assert risen("grpc_server_handling_seconds_count|GetEvent|nexus.v1.EventService|unary") == 2
+    watched = "WatchSeatMap|nexus.v1.SeatMapService|server_stream"
+    assert risen(f"grpc_server_started_total|{watched}") == 1
+    assert (risen("nexus_gateway_map_views"), risen("nexus_gateway_map_watchers")) == (1, 1)
+    assert risen("nexus_gateway_map_reads_total|ok") >= 1
+
+    async def counted() -> bool:
+        after = numbers(quiet.stack, "gateway")
+        return (
+            risen(f"grpc_server_handled_total|Canceled|{watched}", after) == 1
+            and risen("nexus_gateway_map_watchers", after) == 0
+        )
+
+    await until(counted, "the watcher's end to be counted")

@@ -175,3 +175,13 @@ def test_an_event_file_takes_no_price_list(folder: Path) -> None:
     (folder / "event.yaml").write_text("title: Gala\nsections: []\n")
     with pytest.raises(FileError, match="an event file has its own prices"):
         read_event(folder / "event.yaml", folder / "hall.prices.yaml")
+
+
+def test_the_example_is_a_plan_with_prices() -> None:
+    """examples/town-hall.json with its price list: what the documents tell a newcomer to try."""
+    event = read_event(Path(__file__).resolve().parents[2] / "examples" / "town-hall.json")
+    assert [(it.title, sum(len(row.seats) for row in it.rows)) for it in event.sections] == [
+        ("Parkett", 60),
+        ("Galerie", 28),
+    ]
+    assert event.starts_at.ToJsonString() == "2030-02-14T18:00:00Z"
