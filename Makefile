@@ -33,7 +33,7 @@ help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(SETUP)/runtime.done $(SETUP)/restate.done $(SETUP)/grpcurl.done ## Install everything into .nexus
+setup: $(SETUP)/tools.done $(SETUP)/runtime.done $(SETUP)/restate.done $(SETUP)/grpcurl.done ## Install everything into .nexus
 
 .PHONY: up
 up: setup ## Start everything, register it, make the event `demo` (RELOAD=1 then follows the code)
@@ -109,19 +109,20 @@ dev: setup $(SETUP)/dev.done
 needs-python = command -v $(PYTHON) >/dev/null \
   || { echo "NEXUS: $(PYTHON) is missing: install Python 3.11 or later (PYTHON=... names another)" >&2; exit 1; }
 
-# Looked at before anything is made, so that whatever is missing is named at once.
+# The first of what `setup` does, so that whatever is missing is named at once and before anything is made.
 $(SETUP)/tools.done: Makefile services/cli/tools.py
 	@$(needs-python)
 	@$(PYTHON) -m services.cli.tools --needed
-	@mkdir -p $(SETUP); printf '[egg_info]\negg_base = $(SETUP)\n' >$(SETUP)/setuptools.cfg
-	@touch $@
+	@mkdir -p $(SETUP); touch $@
 
-$(VENV)/pyvenv.cfg: | $(SETUP)/tools.done
+$(VENV)/pyvenv.cfg:
+	@$(needs-python)
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(SETUP)/runtime.done: pyproject.toml $(VENV)/pyvenv.cfg | $(SETUP)/tools.done
+$(SETUP)/runtime.done: pyproject.toml $(VENV)/pyvenv.cfg
 	@echo "installing Python packages"
+	@printf '[egg_info]\negg_base = $(SETUP)\n' >$(SETUP)/setuptools.cfg
 	@$(PIP) -e .
 	@touch $@
 

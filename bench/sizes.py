@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -155,30 +156,28 @@ async def measure_sales(organizer: Door, buyers: list[Door], count: int) -> dict
     }
 
 
-def memory(stack: LocalStack) -> dict[str, int]:
-    """Read the resident memory of each component's processes, in MB."""
-    found = {}
-    for component in START_ORDER:
-        record = stack.processes.record(component)
-        if record is None:
-            continue
-        pages = 0
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if int(fields[2]) == record.pid:  # the process group
-                    pages += int((entry / "statm").read_text().split()[1])
-            except (OSError, IndexError):
-                continue  # the process has ended meanwhile
-        found[component] = pages * 4096 // 2**20
-    return found
+def usage(stack: LocalStack) -> dict[str, tuple[int, float]]:
+    """Read what each component's process group uses: resident memory in MB, and CPU seconds so far."""
+    groups = {record.pid: component for component in START_ORDER if (record := stack.processes.record(component))}
+    memory, seconds = dict.fromkeys(groups.values(), 0), dict.fromkeys(groups.values(), 0.0)
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            pages = int((entry / "statm").read_text().split()[1])
+        except (OSError, IndexError):
+            continue  # the process has ended meanwhile
+        component = groups.get(int(fields[2]))
+        if component is not None:
+            memory[component] += pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+            seconds[component] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return {component: (memory[component], seconds[component]) for component in groups.values()}
 
 
 async def run(stack: LocalStack, seats: list[int], sales: int) -> dict[str, Any]:
     """Run all of it against a stack that is up."""
     await register(stack.admin_url, endpoints(stack))
     stack.wait_ready("gateway", ready=True)
-    at_rest = memory(stack)
+    at_rest = usage(stack)
     async with aiohttp.ClientSession(base_url=stack.gateway_url) as session:
         organizer = Door(session, tokens.sign(stack.keys.auth_private_pem, "bench-organizer", ["organizer"], 1))
         # Many, because the calls of one buyer of one event queue up behind one another.
@@ -187,14 +186,22 @@ async def run(stack: LocalStack, seats: list[int], sales: int) -> dict[str, Any]
             for number in range(BUYERS)
         ]
         events = [await measure_event(organizer, count) for count in seats]
+        before = usage(stack)
         sold = await measure_sales(organizer, buyers, sales)
+        after = usage(stack)
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     return {
         "machine": machine,
-        "memory_at_rest_mb": at_rest,
         "events": events,
         "sales": sold,
-        "memory_after_mb": memory(stack),
+        "components": {
+            name: {
+                "memory_at_rest_mb": at_rest[name][0],
+                "memory_after_mb": after[name][0],
+                "cpu_ms_per_sale": round((after[name][1] - before[name][1]) * 1000 / sales, 2),
+            }
+            for name in after
+        },
     }
 
 
@@ -215,9 +222,9 @@ def show(found: dict[str, Any]) -> None:
     for row in found["events"]:
         table.add_row(*(str(row[name]) for name in columns))
     console.print(table)
-    table = Table("component", "at rest", "after", title="Memory, MB resident (process group)")
-    for name, megabytes in found["memory_at_rest_mb"].items():
-        table.add_row(name, str(megabytes), str(found["memory_after_mb"].get(name, "")))
+    table = Table("component", "at rest, MB", "after, MB", "CPU per sale, ms", title="Processes")
+    for name, used in found["components"].items():
+        table.add_row(name, *(str(used[key]) for key in ("memory_at_rest_mb", "memory_after_mb", "cpu_ms_per_sale")))
     console.print(table)
     console.print("One-step sales through the HTTP door:", found["sales"])
 

@@ -117,9 +117,12 @@ async def send(message: EmailMessage, settings: MailSettings) -> None:
     """
     try:
         async with asyncio.timeout(SEND_SECONDS):
+            sender = message["From"].addresses[0]
             await aiosmtplib.send(
                 message,
-                sender=message["From"].addresses[0].addr_spec,
+                sender=sender.addr_spec,
+                # Said, because the library would ask the resolver, and stall every invocation meanwhile.
+                local_hostname=sender.domain,
                 recipients=[address.addr_spec for address in message["To"].addresses],
                 hostname=settings.mail_host,
                 port=settings.mail_port,

@@ -95,7 +95,7 @@ def test_a_killed_process_is_started_again_by_up(nexus: Nexus) -> None:
     [
         (("call", "NoSuch"), 1, "there is no RPC NoSuch"),
         (("call", "HoldSeats", "{"), 1, "the JSON does not fit"),
-        (("call", "HoldSeats", '{"event_id": "demo", "seat_ids": ["A-1-1"]}'), 1, "UNAUTHENTICATED"),
+        (("call", "HoldSeats", '{"event_id": "demo", "seat_ids": ["A-1-1"]}'), 4, "not signed in"),
         (("logs", "nothing"), 1, "there is no component nothing"),
         (("run", "nothing"), 2, "there is no component nothing"),
     ],

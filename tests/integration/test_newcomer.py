@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -15,29 +14,12 @@ from pathlib import Path
 import pytest
 
 from services.cli.local import LocalStack
-from services.cli.ports import Ports, variable
+from services.cli.ports import Ports
 from tests.integration.client import PROJECT
+from tests.integration.command import SECONDS, nexus
 
 SHELL_TOOLS = ("bash", "env", "uname", "ls", "head", "grep", "mkdir", "touch", "rm")
 MAKE = shutil.which("make")
-SECONDS = 120.0
-
-
-def moved(ports: Ports) -> dict[str, str]:
-    """Give the variables that put a stack on these ports."""
-    return {variable(name): str(getattr(ports, name)) for name in ports.__struct_fields__}
-
-
-def nexus(home: Path, ports: Ports, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("NEXUS_", "RESTATE_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
-        env=own | moved(ports) | {"NEXUS_HOME": str(home)} | environ,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
 
 
 def executable(path: Path, text: str) -> str:

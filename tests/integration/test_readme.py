@@ -14,7 +14,8 @@ import pytest
 
 from services.cli.demo import ensure_demo
 from services.cli.local import LocalStack
-from services.cli.ports import Ports, variable
+from services.cli.ports import Ports
+from tests.integration.command import moved
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text()
@@ -118,11 +119,11 @@ class Ran(NamedTuple):
 
 def here(command: str, ports: Ports) -> str:
     """Write a command for a stack with other ports and another virtual environment."""
-    moved = command.replace("$PWD/.nexus/venv/bin", str(BIN))
+    text = command.replace("$PWD/.nexus/venv/bin", str(BIN))
     for field in ports.__struct_fields__:
-        moved = moved.replace(f"127.0.0.1:{getattr(Ports(), field)}", f"127.0.0.1:{getattr(ports, field)}")
+        text = text.replace(f"127.0.0.1:{getattr(Ports(), field)}", f"127.0.0.1:{getattr(ports, field)}")
     # Live, until Ctrl-C: here that comes after three seconds.
-    return moved.replace("curl -sN", "timeout 3 curl -sN")
+    return text.replace("curl -sN", "timeout 3 curl -sN")
 
 
 def script(walk: list[str], ports: Ports) -> str:
@@ -151,11 +152,10 @@ def session(stack: LocalStack) -> dict[str, Ran]:
     ensure_demo(stack)
     walk = [command for command in WALK if HAS_GRPCURL or not needs_grpcurl(command)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")}
-    moved = {variable(field): str(getattr(stack.ports, field)) for field in stack.ports.__struct_fields__}
     done = subprocess.run(
         ["bash", "--norc"],
         input=script(walk, stack.ports),
-        env=own | moved | {"NEXUS_HOME": str(stack.home)},
+        env=own | moved(stack.ports) | {"NEXUS_HOME": str(stack.home)},
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

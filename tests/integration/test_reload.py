@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from services.cli.local import LocalStack, restate_server
-from services.cli.ports import Ports, variable
+from services.cli.ports import Ports
 from services.cli.reload import changes
 from tests.integration.client import PROJECT
+from tests.integration.command import moved
 
 SECONDS = 90.0
 
@@ -32,9 +33,8 @@ class Project:
         ports = Ports.free()
         self.stack = LocalStack(folder / "home", ports)
         own = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")}
-        moved = {variable(name): str(getattr(ports, name)) for name in ports.__struct_fields__}
         restate = {"RESTATE_SERVER": restate_server(PROJECT / ".nexus")}
-        self.environ = own | moved | restate | {"NEXUS_HOME": str(folder / "home")}
+        self.environ = own | moved(ports) | restate | {"NEXUS_HOME": str(folder / "home")}
         self.output = folder / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(

@@ -13,7 +13,7 @@ from services.cli.local import LocalStack
 from services.cli.ports import Ports
 from services.cli.smoke import Cards, Walk, exit_code
 from tests.integration.client import Client, Token
-from tests.integration.test_newcomer import nexus
+from tests.integration.command import nexus
 
 
 def smoke(stack: LocalStack, *arguments: str, **environ: str) -> tuple[int, Any]:
