@@ -63,6 +63,8 @@ EXPECTED = [
     Expected("nexus buy demo", shows=("CONFIRMED", "CAPTURED")),
     Expected("nexus orders demo", shows=("CONFIRMED", "A-2-3")),
     Expected("nexus call GetTicket", shows=("SEAT_STATUS_SOLD",)),
+    Expected("nexus events create", shows=("town-hall",)),
+    Expected("nexus events show", shows=("Carnival Concert",)),
 ]
 
 
