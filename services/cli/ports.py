@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Final
 
 import msgspec
 
 from services.common.config import Port, load
+
+_FREE_FROM: Final = 20_000
+_FREE_BELOW: Final = 32_768
+"""Below the ports that a system gives to outgoing connections, which could take one that a stack was stopped on."""
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +44,17 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def free(cls) -> Ports:
         """Choose ports that nobody listens on now."""
+        numbers: list[int] = []
         with ExitStack() as stack:
-            # All open at once, so that none is given twice.
-            sockets = [stack.enter_context(socket.socket()) for _ in cls.__struct_fields__]
-            for opened in sockets:
-                opened.bind(("127.0.0.1", 0))
-            numbers = [opened.getsockname()[1] for opened in sockets]
+            while len(numbers) < len(cls.__struct_fields__):
+                # All open at once, so that none is given twice.
+                opened = stack.enter_context(socket.socket())
+                number = _FREE_FROM + secrets.randbelow(_FREE_BELOW - _FREE_FROM)
+                try:
+                    opened.bind(("127.0.0.1", number))
+                except OSError:
+                    continue
+                numbers.append(number)
         return cls(**dict(zip(cls.__struct_fields__, numbers, strict=True)))
 
     def of(self, component: str) -> dict[str, int]:
