@@ -63,6 +63,7 @@ class Order:
     total: Money | None = None
     pay_until: datetime | None = None
     event: EventInfo | None = None
+    held_at: datetime | None = None
     payment: PaymentState = PaymentState.NONE
     provider_reference: str = ""
     attempts: int = 0

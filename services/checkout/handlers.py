@@ -132,7 +132,9 @@ def _keep_ended(ctx: restate.ObjectContext, order: Order) -> None:
     facts.count(facts.ORDERS, state=order.state.name.lower(), reason=order.reason)
     facts.count(facts.PAYMENTS, state=order.payment.name.lower())
     if order.state is OrderState.CONFIRMED:
-        facts.observe(facts.HOLD_TO_SALE_SECONDS, (order.history[-1].at - order.created_at).total_seconds())
+        facts.observe(
+            facts.HOLD_TO_SALE_SECONDS, (order.history[-1].at - (order.held_at or order.created_at)).total_seconds()
+        )
     if domain.was_refused_early(order):
         send(ctx, FORGET_ORDER, ctx.key(), Nothing(), delay=FORGOTTEN_AFTER)
 

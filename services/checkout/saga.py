@@ -83,6 +83,7 @@ class Held:
     total: Money
     pay_until: datetime
     event: EventInfo
+    held_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def _record_hold(order: Order, outcome: Outcome) -> Order:
             total=outcome.held.total,
             pay_until=outcome.held.pay_until,
             event=outcome.held.event,
+            held_at=outcome.held.held_at,
         )
     verdict = OrderState.EXPIRED if outcome.reason == HOLD_EXPIRED else OrderState.FAILED
     order = _decide(order, verdict, outcome.reason)

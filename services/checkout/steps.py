@@ -102,7 +102,7 @@ async def _hold(ctx: restate.ObjectContext, order: Order, target: Target[Any, Pa
     except restate.TerminalError:
         return Performed(Outcome(Result.UNKNOWN, await now(ctx), reason=SeatUnavailableError.reason))
     event = EventInfo(paid.event_title, paid.event_venue, paid.event_starts_at)
-    held = Held(paid.hold.seats, paid.hold.total, paid.pay_until, event)
+    held = Held(paid.hold.seats, paid.hold.total, paid.pay_until, event, paid.hold.created_at)
     return Performed(Outcome(Result.DONE, paid.begun_at, held=held))
 
 

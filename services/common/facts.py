@@ -16,7 +16,7 @@ PAYMENTS = Counter("nexus_payments", "Where the money of ended orders is.", ["st
 PAYMENT_CALLS = Counter("nexus_payment_calls", "Calls of the payment provider by what came back.", ["call", "outcome"])
 HOLD_TO_SALE_SECONDS = Histogram(
     "nexus_hold_to_sale_seconds",
-    "From the beginning of an order to its confirmation.",
+    "From the making of a hold to the end of its sale.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300),
 )
 

@@ -9,13 +9,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from random import Random
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What an id from a client must match as a whole."""
-
-ID_BITS = 128
-"""Randomness of the ids that we make: they cannot be guessed."""
 
 
 def is_id(text: str) -> bool:
@@ -31,11 +27,6 @@ def object_key(*ids: str) -> str:
 def split_key(key: str) -> list[str]:
     """Take the key of a virtual object apart."""
     return key.split(":")
-
-
-def random_id(prefix: str, random: Random) -> str:
-    """Make an unguessable id from a seeded (in a handler: the invocation's) source of randomness."""
-    return f"{prefix}-{random.getrandbits(ID_BITS):032x}"
 
 
 def keyed_hash(key: bytes, parts: Sequence[str]) -> str:

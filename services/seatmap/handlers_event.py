@@ -18,8 +18,6 @@ from services.common.errors import InvalidRequestError, InvalidTransitionError, 
 from services.common.handlers import (
     GIVES_UP,
     add_ping,
-    call,
-    finish,
     load,
     moment,
     now,
@@ -27,13 +25,11 @@ from services.common.handlers import (
     public,
     save,
     send,
-    start,
 )
-from services.common.ids import object_key
 from services.common.messages import Caller, Nothing
 from services.common.states import SeatStatus
+from services.seatmap import blocking, layout_store, views
 from services.seatmap import domain_event as domain
-from services.seatmap import layout_store, views
 from services.seatmap.audit import read_audit, record_audit
 from services.seatmap.domain_event import Terms
 from services.seatmap.domain_layout import Place, build
@@ -70,7 +66,6 @@ from services.seatmap.messages import (
     UpdateEvent,
     WalkRequest,
 )
-from services.ticket.messages import BLOCK, LOOK, UNBLOCK, BlockRequest, UnblockRequest
 
 # Lazy, so that a quote of one seat does not load a stadium.
 EVENT = restate.VirtualObject("Event", enable_lazy_state=True)
@@ -140,20 +135,8 @@ async def block(ctx: restate.ObjectContext, request: ChangeSeats, caller: Caller
     places = await _places(ctx, terms, request.seat_ids)
     block_id = f"b-{(await moment(ctx)).token}"
     seat_ids = sorted(request.seat_ids)
-    conflicts: dict[str, str] = {}
-    for seat_id in seat_ids:
-        wanted = BlockRequest(block_id, places[seat_id].section_id, places[seat_id].position)
-        try:
-            # Ticket alone decides who has the seat; a conflict does not end the loop, so that all are named.
-            await call(ctx, BLOCK, object_key(ctx.key(), seat_id), wanted)
-        except SeatUnavailableError as refused:
-            conflicts |= dict([refused.details["conflicts"].split("=", 1)])
-        except restate.TerminalError:
-            conflicts[seat_id] = "UNKNOWN"
+    conflicts = await blocking.block_all(ctx, seat_ids, places, block_id)
     if conflicts:
-        for seat_id in seat_ids:
-            # Undoes what this request blocked and nothing else.
-            send(ctx, UNBLOCK, object_key(ctx.key(), seat_id), UnblockRequest(block_id))
         raise SeatUnavailableError(conflicts)
     await _keep(ctx, terms, caller, "block", request.reason, seat_ids)
     return ChangedSeats(ctx.key(), seat_ids)
@@ -165,14 +148,11 @@ async def unblock(ctx: restate.ObjectContext, request: ChangeSeats, caller: Call
     terms = await _own(ctx, caller)
     seat_ids = sorted(request.seat_ids)
     await _places(ctx, terms, seat_ids)
-    asked = [(seat_id, start(ctx, LOOK, object_key(ctx.key(), seat_id), Nothing())) for seat_id in seat_ids]
-    statuses = {seat_id: (await finish(LOOK, future)).status for seat_id, future in asked}
-    others = {seat_id: status.name for seat_id, status in statuses.items() if status is not SeatStatus.BLOCKED}
+    others = await blocking.others(ctx, seat_ids, SeatStatus.BLOCKED)
     if others:
         listed = ",".join(f"{seat_id}={status}" for seat_id, status in others.items())
         raise InvalidTransitionError(f"not blocked: {listed}", {"conflicts": listed})
-    for seat_id in seat_ids:
-        await call(ctx, UNBLOCK, object_key(ctx.key(), seat_id), UnblockRequest())
+    await blocking.unblock_all(ctx, seat_ids)
     await _keep(ctx, terms, caller, "unblock", request.reason, seat_ids)
     return ChangedSeats(ctx.key(), seat_ids)
 

@@ -11,8 +11,6 @@ from services.common.money import Money
 from services.common.seats import HeldSeat
 from services.common.states import HoldState, OrderState, SeatStatus
 
-MAX_SEATS_PER_REQUEST = 50
-
 
 class ReserveRequest(msgspec.Struct, frozen=True):
     """Claim the seat for a hold.

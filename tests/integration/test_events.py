@@ -217,3 +217,14 @@ async def test_seats_are_unblocked_all_or_none(open_hall: OpenHall) -> None:
     for action in ("/seats:unblock", "/seats:block"):
         assert refusal(await hall.do(action, {"seat_ids": ["A-1-1", "Z-9"]})) == (404, "SEAT_NOT_FOUND")
     assert await hall.statuses("A-1-1", "A-1-2", "A-1-3") == ["BLOCKED", "BLOCKED", "AVAILABLE"]
+
+
+async def test_a_refused_block_never_blocks_a_free_seat(open_hall: OpenHall) -> None:
+    """A block that is refused for one seat leaves the others untouched: their tickets have not changed at all."""
+    hall = await open_hall()
+    await hall.held(hall.buyer(), "A-1-3")
+    refused = await hall.do("/seats:block", {"seat_ids": ["A-1-2", "A-1-3", "A-1-4"]})
+    assert refused.reason == "SEAT_UNAVAILABLE"
+    for seat_id in ("A-1-2", "A-1-4"):
+        ticket = (await hall.ticket(seat_id)).json
+        assert (ticket["status"], int(ticket["revision"])) == ("SEAT_STATUS_AVAILABLE", 0)

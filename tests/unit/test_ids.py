@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.ids import is_id, keyed_hash, object_key, random_id, split_key
+from services.common.ids import is_id, keyed_hash, object_key, split_key
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
 LONGEST = 64
@@ -36,21 +34,6 @@ def test_anything_else_is_no_id(text: str) -> None:
 def test_keys_can_be_taken_apart(ids: list[str]) -> None:
     """A key made of ids gives back these ids, so no two lists of ids share a key."""
     assert split_key(object_key(*ids)) == ids
-
-
-@given(seed=st.integers())
-def test_made_ids_are_ids_with_all_their_randomness(seed: int) -> None:
-    """An id that we make is a valid one, shows 128 bits and is the same for the same source of randomness."""
-    made = random_id("h", Random(seed))
-    assert is_id(made)
-    assert made == f"h-{Random(seed).getrandbits(128):032x}"
-    assert len(made) == len("h-") + 32
-
-
-def test_made_ids_differ() -> None:
-    """One source of randomness gives a new id each time."""
-    random = Random(1)
-    assert len({random_id("h", random) for _ in range(100)}) == 100
 
 
 @given(parts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4), data=st.data())
