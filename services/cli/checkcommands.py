@@ -26,7 +26,7 @@ def preflight(as_json: AsJson = False) -> None:
     from services.cli.preflight import preflight as look
     from services.cli.tools import STOP
 
-    checks = look(LocalStack(home(), Ports.read(os.environ)))
+    checks = look(LocalStack(home(), Ports.chosen(home(), os.environ)))
     stops = [check for check in checks if check.state == STOP]
     if as_json:
         rows = [{"name": check.name, "state": check.state, "text": check.text} for check in checks]

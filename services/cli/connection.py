@@ -84,7 +84,7 @@ def connected(
     from services.cli.client import Gateway
 
     with reported():
-        address = gateway or f"127.0.0.1:{Ports.read(os.environ).grpc_port}"
+        address = gateway or f"127.0.0.1:{Ports.chosen(home(), os.environ).grpc_port}"
         named = [role.value for role in roles or ([default_role] if default_role else [])]
         # Who names a subject means it, also where NEXUS_TOKEN is set.
         bearer = None if subject else token

@@ -49,6 +49,7 @@ class LocalStack:
         self.ports = local_ports
         self.overrides = dict(overrides or {})
         self.processes = Processes(self.home)
+        self._found_running: set[str] = set()
 
     @functools.cached_property
     def keys(self) -> Keys:
@@ -102,27 +103,42 @@ class LocalStack:
 
         A component that runs with other settings or older code is restarted. Raises StackError.
         """
+        if self.is_current(component):
+            self._found_running.add(component)
+            return False
+        self._found_running.discard(component)
+        # Before it is stopped: what runs is better than nothing.
+        self.check_ports(component)
+        if self.stop(component):
+            self.check_ports(component)
         argv, environ = self._argv(component), self.environ(component)
         settings = self._settings_hash(component, argv, environ)
-        record = self.processes.record(component)
-        if record is not None and record.settings == settings:
-            return False
-        if record is not None:
-            self.stop(component)
-        self.check_ports(component)
         self.home.joinpath("data").mkdir(parents=True, exist_ok=True)
-        self.processes.start(component, argv, environ, settings)
+        self.processes.start(component, argv, environ, settings, tuple(self.ports.of(component).values()))
         return True
+
+    def is_current(self, component: str) -> bool:
+        """Tell whether a component runs with the settings and the code that it would be started with."""
+        record = self.processes.record(component)
+        return record is not None and record.settings == self._settings_hash(
+            component, self._argv(component), self.environ(component)
+        )
 
     def wait_ready(self, component: str, seconds: float = READY_SECONDS, *, ready: bool = False) -> None:
         """Wait until a component answers; with `ready`, the gateway until it also reaches what it needs.
 
+        One that `start` found running and that ends meanwhile is started again, once: it was draining.
         Raises StackError with the end of its log.
         """
         deadline = time.monotonic() + seconds
         for url in [f"{self.gateway_url}/readyz"] if ready else self.health_urls(component):
             while not answers(url):
                 if self.processes.record(component) is None:
+                    if component in self._found_running:
+                        self.processes.wait_gone(component, STOP_SECONDS)
+                        self.start(component)
+                        deadline = time.monotonic() + seconds
+                        continue
                     raise StackError(f"{component} ended right away; the end of its log:\n{self._tail(component)}")
                 if time.monotonic() > deadline:
                     raise StackError(
@@ -134,24 +150,29 @@ class LocalStack:
     def start_all(self, say: Callable[[str], None] = lambda _: None) -> list[str]:
         """Start every component, side by side; give those that were started. `say` hears of each as it is ready."""
         for component in START_ORDER:
-            # Before anything runs: half a stack helps nobody.
-            if self.processes.record(component) is None:
-                self.check_ports(component)
+            # Before anything runs or is stopped: half a stack helps nobody.
+            self.check_ports(component)
+        self.ports.keep(self.home)
         begun = time.monotonic()
         started = [component for component in START_ORDER if self.start(component)]
         if started:
             say(f"starting {', '.join(started)}")
         for component in START_ORDER:
             self.wait_ready(component)
-            if component in started:
+            if component not in self._found_running:
                 numbers = ", ".join(str(port) for port in self.ports.of(component).values() if port)
                 say(f"{component} is ready after {time.monotonic() - begun:.1f} s, ports {numbers}")
-        return started
+        return [component for component in START_ORDER if component not in self._found_running]
 
     def check_ports(self, component: str) -> None:
-        """Raise StackError where somebody else listens on a port of the component."""
+        """Raise StackError where somebody else listens on a port of the component; where it listens itself is fine."""
+        record = self.processes.record(component)
+        own = record.ports if record else ()
+        if own is None:
+            # Its record is older than this check.
+            return
         for field, port in self.ports.of(component).items():
-            if port and ports.is_taken(port):
+            if port and port not in own and ports.is_taken(port):
                 raise StackError(
                     f"{component}: port {port} is taken by another program; set {ports.variable(field)} to a free port"
                 )

@@ -39,6 +39,23 @@ app.add_typer(checkcommands.app)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib import metadata
+
+        print(f"nexus {metadata.version('nexus')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Run Nexus, set up this machine, and call the gateway."""
+
+
 def main() -> None:
     """Run the command line.
 
@@ -225,7 +242,7 @@ def call(
     """Call any RPC over gRPC and print the answer as JSON; a refusal is one line on stderr."""
     from services.cli import call as calls
 
-    target = address or f"127.0.0.1:{Ports.read(os.environ).grpc_port}"
+    target = address or f"127.0.0.1:{Ports.chosen(home(), os.environ).grpc_port}"
     bearer = signed or (_sign(subject, role or [], 1) if subject else None)
     for answer in calls.call(target, method, sys.stdin.read() if body == "-" else body, bearer, seconds):
         print(json.dumps(answer, indent=2, ensure_ascii=False), flush=True)
@@ -239,7 +256,7 @@ def _say(line: str) -> None:
 def _stack() -> LocalStack:
     from services.cli.local import LocalStack
 
-    return LocalStack(home(), Ports.read(os.environ))
+    return LocalStack(home(), Ports.chosen(home(), os.environ))
 
 
 def _sign(subject: str, roles: list[Role], hours: float) -> str:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -42,6 +43,23 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
         return load(cls, environ)
 
     @classmethod
+    def chosen(cls, home: Path, environ: Mapping[str, str]) -> Ports:
+        """Take each port from the environment, else where the home's stack was started last. Raises ConfigError."""
+        try:
+            kept = msgspec.json.decode(_kept(home).read_bytes(), type=cls)
+        except (FileNotFoundError, msgspec.DecodeError):
+            kept = cls()
+        return load(cls, environ, msgspec.structs.asdict(kept))
+
+    def keep(self, home: Path) -> None:
+        """Let the home remember where its stack is, for commands that are not told."""
+        file = _kept(home)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(self))
+        draft.replace(file)
+
+    @classmethod
     def free(cls) -> Ports:
         """Choose ports that nobody listens on now."""
         numbers: list[int] = []
@@ -66,6 +84,10 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
             "gateway": ("http_port", "grpc_port", "gateway_metrics_port"),
         }.get(component, (f"{component}_port", f"{component}_metrics_port"))
         return {name: getattr(self, name) for name in names}
+
+
+def _kept(home: Path) -> Path:
+    return home / "run" / "ports.json"
 
 
 def variable(field: str) -> str:

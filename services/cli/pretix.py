@@ -32,6 +32,9 @@ def event_of_plan(file: Path, plan: Node, price_list: tuple[Path, Node]) -> Node
     problems: list[Problem] = []
     found = _Plan(plan, problems)
     categories = found.categories()
+    if problems and not categories:
+        # Without any, each seat's would be a mistake too.
+        raise FileError(str(file), problems)
     sections = found.sections(categories)
     if problems:
         raise FileError(str(file), problems[:MAX_PROBLEMS])

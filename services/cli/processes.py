@@ -21,12 +21,13 @@ _STATE_FIELD, _GROUP_FIELD, _START_FIELD = 0, 2, 19
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A process that was started. `settings`: hash of all it was started with."""
+    """A process that was started. `settings`: hash of all it was started with; `ports`: where it listens."""
 
     pid: int
     born: str
     settings: str
     started_at: float
+    ports: tuple[int, ...] | None = None
 
 
 class Processes:
@@ -46,7 +47,14 @@ class Processes:
         self._reap(name)
         return record if birth(record.pid) == record.born else None
 
-    def start(self, name: str, argv: Sequence[str], environ: Mapping[str, str], settings: str = "") -> Record:
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        settings: str = "",
+        ports: tuple[int, ...] = (),
+    ) -> Record:
         """Start a process in a session of its own, its output appended to its log."""
         self.run.mkdir(parents=True, exist_ok=True)
         self.log.mkdir(parents=True, exist_ok=True)
@@ -55,7 +63,9 @@ class Processes:
                 argv, env=dict(environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         self._children[name] = child
-        record = Record(child.pid, birth(child.pid) or "", settings, time.time())
+        record = Record(
+            child.pid, birth(child.pid) or "", settings, time.time(), None if ports is None else tuple(ports)
+        )
         self._file(name).write_bytes(msgspec.json.encode(record))
         return record
 

@@ -23,23 +23,30 @@ WATCHED: Final = (PROJECT / "services", PROJECT / "simulators")
 def watch(stack: LocalStack, say: Callable[[str], None]) -> None:
     """Follow the code until nothing of the stack runs any more."""
     for changed in changes(lambda: is_running(stack)):
-        names = ", ".join(str(path.relative_to(PROJECT)) for path in changed[:5])
-        say(f"changed: {names}{f' and {len(changed) - 5} more' if len(changed) > 5 else ''}")  # noqa: PLR2004
-        problem = first_mistake(changed)
-        if problem:
-            say(f"not restarted: {problem}")
-            continue
-        try:
-            with alone(stack.home):
-                started, registered = start_and_register(stack, say)
-        except (StackError, RegistrationError) as error:
-            say(f"{error}\nwaiting for the next change")
-            continue
-        notes = [f"restarted {', '.join(started)}" if started else "no process runs that code"]
-        if registered:
-            notes.append(f"registered {', '.join(registered)}")
-        say("; ".join(notes))
+        take_over(stack, changed, say)
     say("the stack was stopped")
+
+
+def take_over(stack: LocalStack, changed: Sequence[Path], say: Callable[[str], None]) -> None:
+    """Restart and register what runs older code; say nothing where nothing does, as after a mere `touch`."""
+    if all(stack.is_current(component) for component in START_ORDER):
+        return
+    names = ", ".join(str(path.relative_to(PROJECT)) for path in changed[:5])
+    say(f"changed: {names}{f' and {len(changed) - 5} more' if len(changed) > 5 else ''}")  # noqa: PLR2004
+    problem = first_mistake(changed)
+    if problem:
+        say(f"not restarted: {problem}")
+        return
+    try:
+        with alone(stack.home):
+            started, registered = start_and_register(stack, say)
+    except (StackError, RegistrationError) as error:
+        say(f"{error}\nwaiting for the next change")
+        return
+    notes = [f"restarted {', '.join(started)}"]
+    if registered:
+        notes.append(f"registered {', '.join(registered)}")
+    say("; ".join(notes))
 
 
 def changes(

@@ -145,6 +145,7 @@ def _welcome(stack: LocalStack, event_id: str) -> list[str]:
         "Hold a seat, buy another:",
         f"TOKEN=$({nexus} token ada)",
         *lines,
+        f"The steps of an order, by the order_id of its answer: {nexus} order ORDER_ID --as ada",
     ]
 
 

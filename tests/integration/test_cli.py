@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,31 @@ def test_a_killed_process_is_started_again_by_up(nexus: Nexus) -> None:
     assert after.pop("ticket") != before.pop("ticket")
     assert after == before
     assert nexus("status").returncode == 0
+
+
+def test_a_stack_stays_on_the_ports_that_were_chosen(nexus: Nexus) -> None:
+    """Commands that are not told find it; a port that is taken stops nothing and is not kept."""
+    before = nexus.pids()
+    plain = {variable(name): "" for name in nexus.ports.__struct_fields__}
+    assert nexus("status", **plain).returncode == 0
+    assert nexus("up", **plain).stdout.startswith("everything was running.\n")
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        refused = nexus("up", **plain | {"NEXUS_RESTATE_INGRESS_PORT": str(squatter.getsockname()[1])})
+    assert refused.returncode == 1
+    assert "NEXUS_RESTATE_INGRESS_PORT" in one_line(refused)
+    assert nexus("status", **plain).returncode == 0
+    assert nexus.pids() == before
+
+
+def test_the_version_is_told() -> None:
+    """The one of pyproject.toml."""
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    assert done.stdout == f"nexus {tomllib.loads(project.read_text())['project']['version']}\n"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ EXPECTED = [
     Expected("hold=$(", shows=("HOLD_STATE_OPEN", '"A-1-2"')),
     Expected('Checkout \'{"order_id"', shows=("ORDER_STATE_CONFIRMED", "my-order-1", "PAYMENT_STATE_CAPTURED")),
     Expected("GetOrder", shows=("ORDER_STATE_CONFIRMED", "captured")),
+    Expected("nexus order my-order-1", shows=("CONFIRMED", "captured")),
     Expected(":8902/messages", shows=("ada@example.org", "A-1-2"), again=True),
     Expected('HoldSeats \'{"event_id": "gala", "seat_ids": ["A-1-2"', GRPC_REFUSED, ("SEAT_UNAVAILABLE", "SOLD")),
     Expected("card_decline", GRPC_REFUSED, ("PAYMENT_DECLINED",)),
@@ -94,7 +95,7 @@ def commands(block: str) -> list[str]:
 
 def needs_grpcurl(command: str) -> bool:
     """Tell whether a command belongs to the walk with grpcurl, or shows what it has made."""
-    return not re.match(r"export |\w+\(\) |nexus ", command)
+    return not re.match(r"export |\w+\(\) |nexus (?!order my-order-1)", command)
 
 
 def expected_of(command: str) -> Expected:

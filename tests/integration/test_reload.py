@@ -20,6 +20,15 @@ from tests.integration.client import PROJECT
 from tests.integration.command import moved
 
 SECONDS = 90.0
+LOOK_ONCE = """
+import os
+from services.cli.home import home
+from services.cli.local import PROJECT, LocalStack
+from services.cli.ports import Ports
+from services.cli.reload import take_over
+take_over(LocalStack(home(), Ports.chosen(home(), os.environ)), [PROJECT / "services/ticket/domain.py"], print)
+"""
+"""What `up --reload` does once it has seen a file's time change."""
 
 
 class Project:
@@ -54,6 +63,13 @@ class Project:
             time.sleep(0.1)
         return said
 
+    def look_once(self) -> str:
+        """Give what is said to a file that was only touched."""
+        argv = [sys.executable, "-c", LOOK_ONCE]
+        return subprocess.run(
+            argv, env=self.environ, cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=True
+        ).stdout
+
     def down(self) -> None:
         argv = [sys.executable, "-m", "services.cli", "down"]
         subprocess.run(argv, env=self.environ, cwd=self.folder, capture_output=True, timeout=SECONDS, check=True)
@@ -76,9 +92,12 @@ def test_a_change_restarts_what_it_touches(project: Project) -> None:
     ticket = project.folder / "services" / "ticket" / "domain.py"
     before = {name: project.stack.processes.record(name) for name in ("ticket", "checkout", "gateway")}
     good = ticket.read_text()
+    ticket.touch()
+    assert project.look_once() == ""
     ticket.write_text(f"{good}\ndef half(\n")
     said = project.wait("not restarted: ")
     assert "domain.py, line" in said
+    assert said.count("changed: ") == 1
     assert project.stack.processes.record("ticket") == before["ticket"]
 
     ticket.write_text(f"{good}\n# another line\n")

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import jwt
+import msgspec
 import pytest
 
 from services.cli import keys
@@ -73,6 +74,54 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) ->
         with pytest.raises(StackError, match=f"port {taken} .*NEXUS_MAIL_HTTP_PORT"):
             stack.start("mail-sink")
         assert stack.processes.record("mail-sink") is None
+
+
+def test_a_home_remembers_its_ports(tmp_path: Path) -> None:
+    """A variable goes before them, an empty one does not; a broken file is as none."""
+    assert Ports.chosen(tmp_path, {}) == Ports()
+    ports = Ports.free()
+    ports.keep(tmp_path)
+    assert Ports.chosen(tmp_path, {variable("http_port"): ""}) == ports
+    moved = Ports.chosen(tmp_path, {variable("http_port"): "8000"})
+    assert (moved.http_port, moved.grpc_port) == (8000, ports.grpc_port)
+    (tmp_path / "run" / "ports.json").write_text("{")
+    assert Ports.chosen(tmp_path, {}) == Ports()
+
+
+def test_what_runs_is_not_stopped_for_a_port_that_is_taken(tmp_path: Path) -> None:
+    """Its own port, which it keeps, does not count; once the other is free it moves."""
+    stack = LocalStack(tmp_path, Ports.free())
+    try:
+        stack.restart("mail-sink")
+        before = stack.processes.record("mail-sink")
+        with socket.socket() as squatter:
+            squatter.bind(("127.0.0.1", stack.ports.http_port))
+            squatter.listen()
+            moved = msgspec.structs.replace(stack.ports, mail_http_port=stack.ports.http_port)
+            stack.ports = moved
+            with pytest.raises(StackError, match="NEXUS_MAIL_HTTP_PORT"):
+                stack.start("mail-sink")
+            assert stack.processes.record("mail-sink") == before
+        assert stack.start("mail-sink")
+        stack.wait_ready("mail-sink")
+    finally:
+        stack.stop("mail-sink")
+
+
+def test_what_was_found_running_and_ends_is_started_again_once(tmp_path: Path) -> None:
+    """As a component does that drains while `up` runs."""
+    stack = LocalStack(tmp_path, Ports.free())
+    try:
+        stack.restart("mail-sink")
+        assert not stack.start("mail-sink")
+        stack.kill("mail-sink")
+        stack.wait_ready("mail-sink")
+        assert stack.processes.record("mail-sink") is not None
+        stack.kill("mail-sink")
+        with pytest.raises(StackError, match="ended right away"):
+            stack.wait_ready("mail-sink")
+    finally:
+        stack.stop("mail-sink")
 
 
 def test_a_process_is_stopped_with_its_whole_group(tmp_path: Path) -> None:

@@ -140,6 +140,13 @@ def test_a_mistake_in_the_plan_is_named_with_its_path(folder: Path, path: str, v
     assert expected in problems(folder, changed(path, value))
 
 
+@pytest.mark.parametrize("categories", [None, [], {"Stalls": 1}, [{"color": "red"}]])
+def test_a_plan_without_categories_has_one_mistake(folder: Path, categories: object) -> None:
+    """Not one more for each seat."""
+    [found] = problems(folder, changed("categories", categories))
+    assert found.startswith("categories")
+
+
 @pytest.mark.parametrize(
     ("written", "instead", "expected"),
     [
