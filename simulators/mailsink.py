@@ -112,7 +112,9 @@ class Sink:
                     received_at=received_at,
                 )
             )
-        _logger.info("mail received", message_id=str(mail["Message-ID"] or ""), recipients=len(envelope.rcpt_tos))
+        # A whole Message-ID has the form of an address, which logs hide; ours are `<order_id@domain>`.
+        order_id = str(mail["Message-ID"] or "").strip("<>").partition("@")[0]
+        _logger.info("mail received", order_id=order_id, recipients=len(envelope.rcpt_tos))
         return "250 OK"
 
     async def list_messages(self, http: web.Request) -> web.Response:

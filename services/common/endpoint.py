@@ -189,6 +189,8 @@ class Endpoint:
 
     async def _start(self) -> None:
         if self.settings.metrics_port:
+            # Of each counter it would export when this process made it, which reads like a fact.
+            prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
             # In the process that serves: with granian that is not the one that was started.
             prometheus_client.start_http_server(self.settings.metrics_port, self.settings.host)
         if hasattr(self.module, "startup"):

@@ -107,7 +107,8 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    pages = Pages(Readiness(gateway, routes), document(routes))
+    readiness = Readiness(gateway, routes)
+    pages = Pages(readiness, document(routes))
     http = HttpDoor(routes, gateway, admission, authenticator, pages)
     rpc = RpcDoor(routes, gateway, admission, authenticator)
     try:
@@ -120,8 +121,11 @@ async def _serve(
         serve(http, _hypercorn(settings), shutdown_trigger=closing.wait)  # type: ignore[arg-type]
     )
     stopped = asyncio.ensure_future(stop.wait())
+    health_told = asyncio.ensure_future(rpc.follow(readiness))
     try:
         if settings.metrics_port:
+            # Of each counter it would export when this process made it, which reads like a fact.
+            prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
             metrics, _ = prometheus_client.start_http_server(settings.metrics_port, settings.host)
         logger.info("gateway listens", grpc_port=port, http_port=settings.http_port)
         await asyncio.wait({http_served, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -133,6 +137,7 @@ async def _serve(
     finally:
         # Balancers look elsewhere, watchers are sent elsewhere, then calls in flight have their time.
         gateway.stopping.set()
+        health_told.cancel()
         await rpc.say_not_serving()
         closing.set()
         await asyncio.gather(rpc.stop(GRACE_SECONDS), http_served, return_exceptions=True)

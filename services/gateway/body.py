@@ -10,11 +10,11 @@ from typing import Any, NoReturn, cast
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from services.common.errors import InvalidRequestError
-from services.gateway.routes import Route
+from services.gateway.routes import Route, enum_prefix
 from services.gateway.times import strange_time
 
 MAX_PARAMETERS = 50
@@ -176,7 +176,22 @@ def _value(field: FieldDescriptor, text: str) -> object:
         return _BOOLEANS.get(text, text)
     if field.enum_type is not None and text.isdecimal() and text.isascii():
         return int(text[:10])
+    if field.enum_type is not None:
+        return _enum_name(field, text)
     return text
+
+
+def _enum_name(field: FieldDescriptor, text: str) -> str:
+    """Give the full name of an enum value that may be written without its prefix."""
+    names = cast("EnumDescriptor", field.enum_type).values_by_name
+    prefix = enum_prefix(cast("EnumDescriptor", field.enum_type))
+    for name in (text, prefix + text):
+        if name in names:
+            return name
+    allowed = ", ".join(name.removeprefix(prefix) for name in names)
+    raise InvalidRequestError(
+        {field.name: f"must be one of {allowed}" + (f", with or without {prefix} before it" if prefix else "")}
+    )
 
 
 def print_json(message: Message) -> bytes:

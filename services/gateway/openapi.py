@@ -15,7 +15,7 @@ from services.common.errors import all_errors
 from services.gateway.comments import comments, first_sentence
 from services.gateway.gen.nexus.v1 import options_pb2
 from services.gateway.openapi_schemas import Schema, Schemas, example, field_example, is_plain
-from services.gateway.routes import Route, rules_of
+from services.gateway.routes import Route, enum_prefix, rules_of
 
 Document = dict[str, Any]
 
@@ -171,6 +171,8 @@ def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> Document
         found["description"] = text
     if place == "path" or rules_of(field).required:
         found["required"] = True
+    if place == "query" and field.enum_type is not None and (prefix := enum_prefix(field.enum_type)):
+        found["description"] = f"{text} `{prefix}` may be left out.".strip()
     found["schema"] = schema
     if (value := field_example(field)) is not None:
         found["example"] = value

@@ -70,17 +70,22 @@ class Pages:
 
     async def find(self, request: Request) -> Answer | None:
         """Give the page of this path, None where it is none of ours."""
-        if request.path not in {"/livez", "/readyz", "/openapi.json", "/docs"}:
+        if request.path not in {"/", "/livez", "/readyz", "/openapi.json", "/docs"}:
             return None
         if request.method not in {"GET", "HEAD"}:
             allowed = "GET, HEAD"
             return refusal_answer(InvalidRequestError({"method": f"must be {allowed}"}), 405, {"allow": allowed})
-        if request.path == "/livez":
-            return _json(200, {"status": "ok"})
         if request.path == "/readyz":
             missing = await self._readiness.missing()
             return _json(503 if missing else 200, {"status": "not ready" if missing else "ok", "missing": missing})
-        if request.path == "/openapi.json":
+        return self._fixed(request.path)
+
+    def _fixed(self, path: str) -> Answer:
+        if path == "/":
+            return Answer(307, headers={"location": "/docs"})
+        if path == "/livez":
+            return _json(200, {"status": "ok"})
+        if path == "/openapi.json":
             return Answer(200, self._document, headers={"cache-control": "no-cache"})
         headers = {"content-security-policy": _DOCS_POLICY, "cache-control": "no-cache"}
         return Answer(200, self._docs, "text/html; charset=utf-8", headers)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
 from services.common.ids import is_id
@@ -288,3 +288,9 @@ def further_files(content: bytes) -> list[FileDescriptor]:
             pool.AddSerializedFile(file.SerializeToString())
             added.append(pool.FindFileByName(file.name))
     return added
+
+
+def enum_prefix(kind: EnumDescriptor) -> str:
+    """Give what an enum's values begin with, by its zero value; empty where that is not `..._UNSPECIFIED`."""
+    zero: str = kind.values_by_number[0].name
+    return zero.removesuffix("UNSPECIFIED") if zero.endswith("_UNSPECIFIED") else ""

@@ -26,6 +26,7 @@ from services.gateway.asgi import BODY_SECONDS
 from services.gateway.auth import Authenticator, Credentials
 from services.gateway.calls import Call, Gateway
 from services.gateway.ingress import MAX_SECONDS
+from services.gateway.pages import Readiness
 from services.gateway.routes import Route
 from services.gateway.status import FAULTS, STATUS_DETAILS, grpc_code, grpc_details, message_of, opaque
 from services.gateway.validate import words_for_size
@@ -36,6 +37,9 @@ MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_STREAMS: Final = 1000
 LEAST_SECONDS: Final = 0.002
 """No handler answers faster: a call with less time left is not begun. gRPC rounds 1 ns up to 1 ms."""
+
+HEALTH_SECONDS: Final = 1.0
+"""Between two looks at the readiness, which itself asks less often."""
 
 ANSWER_SECONDS: Final = 0.1
 """Left for the answer that the deadline has passed."""
@@ -82,12 +86,25 @@ class RpcDoor:
         reflection.enable_server_reflection(shown, self._server, _Symbols(descriptor_pool.Default()))  # type: ignore[arg-type]
 
     async def start(self, address: str) -> int:
-        """Listen, and say SERVING. Gives the port. Raises RuntimeError where the address is taken."""
+        """Listen, NOT_SERVING until `follow` knows better. Gives the port.
+
+        Raises RuntimeError where the address is taken.
+        """
         port = self._server.add_insecure_port(address)
+        await self._say(is_ready=False)
         await self._server.start()
-        for service in self._services:
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
+
+    async def follow(self, readiness: Readiness) -> None:
+        """Let health say what /readyz says, until cancelled."""
+        while True:
+            await self._say(is_ready=not await readiness.missing())
+            await asyncio.sleep(HEALTH_SECONDS)
+
+    async def _say(self, *, is_ready: bool) -> None:
+        known = health_pb2.HealthCheckResponse
+        for service in self._services:
+            await self._health.set(service, known.SERVING if is_ready else known.NOT_SERVING)
 
     async def say_not_serving(self) -> None:
         """Let balancers look elsewhere; calls are still taken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -13,7 +14,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any
+from io import StringIO
+from typing import Any, TextIO
 
 import aiohttp
 import msgspec
@@ -49,6 +51,7 @@ class Sink:
     client: aiohttp.ClientSession
     port: int = field(default_factory=free_port)
     smtp_port: int = field(default_factory=free_port)
+    log: TextIO = field(default_factory=StringIO)
 
     @property
     def server(self) -> Server:
@@ -65,16 +68,17 @@ class Sink:
 
 
 @pytest.fixture(scope="module")
-async def running() -> AsyncIterator[Sink]:
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sink]:
     async with aiohttp.ClientSession() as client:
         sink = Sink(client)
         env = os.environ | {
             "NEXUS_PORT": str(sink.port),
             "NEXUS_SMTP_PORT": str(sink.smtp_port),
-            "NEXUS_LOG_LEVEL": "WARNING",
         }
+        log = (tmp_path_factory.mktemp("sink") / "log").open("w+")
+        sink.log = log
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "simulators.mailsink", env=env, start_new_session=True
+            sys.executable, "-m", "simulators.mailsink", env=env, start_new_session=True, stderr=log
         )
         deadline = time.monotonic() + 10
         while True:
@@ -88,6 +92,7 @@ async def running() -> AsyncIterator[Sink]:
         yield sink
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 10) == 0
+        log.close()
 
 
 @pytest.fixture
@@ -125,6 +130,15 @@ async def test_a_mail_arrives_whole(sink: Sink, order: str) -> None:
     assert "<td>A-1-1</td>" in message["html"]
     assert "Opéra" in message["text"]
     assert datetime.fromisoformat(message["received_at"]).tzinfo is not None
+
+
+async def test_the_log_names_the_order_only(sink: Sink, order: str) -> None:
+    """A mail is found by its order, and the address is not in the log."""
+    await mail.send(ticket(order, f"ada-{order}@example.org"), sink.server)
+    sink.log.seek(0)
+    lines = [json.loads(line) for line in sink.log]
+    assert [line["event"] for line in lines if line.get("order_id") == order] == ["mail received"]
+    assert f"ada-{order}" not in json.dumps(lines)
 
 
 async def test_a_repeat_is_recognizable(sink: Sink, order: str) -> None:

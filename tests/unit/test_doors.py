@@ -448,3 +448,12 @@ async def test_reflection_describes_services_methods_and_messages(doors: Doors, 
     asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
     async for answer in stub.ServerReflectionInfo(iter([asked])):
         assert answer.file_descriptor_response.file_descriptor_proto
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_root_leads_to_the_docs(doors: Doors, method: str) -> None:
+    """Whoever opens the bare address in a browser gets the page about it."""
+    async with doors.http.request(method, "/", allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["location"]) == (307, "/docs")
+    async with doors.http.get("/") as answer:
+        assert (answer.status, answer.url.path) == (200, "/docs")

@@ -199,11 +199,26 @@ def test_body_and_path_fields_are_no_parameters() -> None:
             read_query(query, route)
 
 
-@pytest.mark.parametrize("view", ["2", "EVENT_VIEW_FULL"])
+@pytest.mark.parametrize("view", ["2", "EVENT_VIEW_FULL", "FULL"])
 def test_enum_parameter_by_name_or_number(view: str) -> None:
     """An enum is read by its name and by its number, as proto3 JSON has it."""
     request: Any = to_message(GET, read_query(f"view={view}&page_size=7".encode(), GET), {}, ["gala"])
     assert (request.view, request.page_size) == (event_pb2.EVENT_VIEW_FULL, 7)
+
+
+@pytest.mark.parametrize("view", ["full", "NOPE", "", "EVENT_VIEW_", "EVENT_VIEW_EVENT_VIEW_FULL"])
+def test_refused_enum_parameter_names_the_allowed(view: str) -> None:
+    """Whoever wrote a value that there is not is told those that there are, and not what was written."""
+    with pytest.raises(InvalidRequestError) as error:
+        read_query(f"view={view}".encode(), GET)
+    allowed = "UNSPECIFIED, BASIC, FULL, with or without EVENT_VIEW_ before it"
+    assert error.value.violations == {"view": f"must be one of {allowed}"}
+
+
+def test_short_enum_names_are_for_parameters_only() -> None:
+    """A JSON body has proto3 JSON's names and no others."""
+    with pytest.raises(InvalidRequestError):
+        to_message(GET, {}, read_json(b'{"view":"FULL"}'), ["gala"])
 
 
 def test_answers_are_proto3_json_with_proto_names() -> None:

@@ -137,3 +137,10 @@ def test_comments_are_those_of_the_proto() -> None:
     assert found["nexus.v1.SeatMapService.GetSeatMap"].startswith("The map of one section")
     assert "\n" not in found["nexus.v1.CheckoutService.Checkout"]
     assert first_sentence("One. Two.") == "One"
+
+
+def test_enum_parameters_tell_of_the_prefix(doc: Document) -> None:
+    """As the query is read: with it or without."""
+    parameters = doc["paths"]["/v1/events/{event_id}"]["get"]["parameters"]
+    [view] = [parameter for parameter in parameters if parameter["name"] == "view"]
+    assert "`EVENT_VIEW_` may be left out" in view["description"]
