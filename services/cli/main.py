@@ -95,12 +95,14 @@ def up(
     reload: Annotated[
         bool, typer.Option("--reload", help="Then restart and register what changes, until Ctrl-C or `nexus down`.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start everything on this machine, register it, make the event `demo`; a second time changes nothing."""
     from services.cli import up as stacks
 
     stack = _stack()
-    print(stacks.up(stack, _say), flush=True)
+    told = stacks.up(stack, _say)
+    print(json.dumps(stacks.status(stack), indent=2) if as_json else told, flush=True)
     if reload:
         from services.cli.reload import watch
 
@@ -114,11 +116,13 @@ def up(
 @app.command(rich_help_panel=HERE)
 def down(
     wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything that was stored.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Stop what `up` started; data is kept."""
     from services.cli import up as stacks
 
-    print(stacks.down(_stack(), wipe=wipe))
+    told = stacks.down(_stack(), wipe=wipe)
+    print(json.dumps({"done": told}) if as_json else told)
 
 
 @app.command(rich_help_panel=HERE)
@@ -199,9 +203,11 @@ def token(
     subject: Annotated[str, typer.Argument(help="Who signs in, for example ada.")],
     role: Annotated[list[Role] | None, typer.Option("--role", help="May be given several times.")] = None,
     hours: Annotated[float, typer.Option("--hours", help="How long the token is valid.")] = 12,
+    as_json: AsJson = False,
 ) -> None:
     """Print a sign-in token, signed with the development key that `nexus up` made."""
-    print(_sign(subject, role or [], hours))
+    signed = _sign(subject, role or [], hours)
+    print(json.dumps({"token": signed}) if as_json else signed)
 
 
 @app.command(rich_help_panel=TOOLS)
@@ -238,10 +244,12 @@ def call(
         ),
     ] = None,
     seconds: Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="The answer is JSON anyway.")] = True,
 ) -> None:
     """Call any RPC over gRPC and print the answer as JSON; a refusal is one line on stderr."""
     from services.cli import call as calls
 
+    del as_json
     target = address or f"127.0.0.1:{Ports.chosen(home(), os.environ).grpc_port}"
     bearer = signed or (_sign(subject, role or [], 1) if subject else None)
     for answer in calls.call(target, method, sys.stdin.read() if body == "-" else body, bearer, seconds):
