@@ -9,6 +9,7 @@ import asyncio
 import email
 import email.policy
 import os
+import ssl
 from collections import deque
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -17,10 +18,10 @@ from typing import Literal
 import msgspec
 import structlog
 from aiohttp import web
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from services.common import log
-from services.common.config import Port, load_or_exit
+from services.common.config import ConfigError, Port, Secret, load_or_exit, valid_or_exit
 from simulators.web import health, read, refuse_bad_fields, respond, serve_until_stopped
 
 MOST_MESSAGES = 10_000
@@ -33,11 +34,20 @@ _logger = structlog.get_logger()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sink is told. `port`: of HTTP."""
+    """What the sink is told. `port`: of HTTP.
+
+    `mail_tls`: starttls offers it and takes no mail without, tls expects it from the first byte; both need a
+    certificate. With `mail_username` and `mail_password` it takes mail from that user alone.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8902
     smtp_port: Port = 2525
+    mail_tls: Literal["none", "starttls", "tls"] = "none"
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    mail_username: str = ""
+    mail_password: Secret | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -100,10 +110,12 @@ class Sink:
             content if isinstance(content, bytes) else content.encode(), EmailMessage, policy=email.policy.default
         )
         received_at = datetime.now(UTC)
+        # A long id stands on a line of its own, whose blank the parser leaves. Source: RFC 5322, 2.2.3.
+        message_id = str(mail["Message-ID"] or "").strip()
         for recipient in envelope.rcpt_tos:
             self._messages.append(
                 Message(
-                    message_id=str(mail["Message-ID"] or ""),
+                    message_id=message_id,
                     to=recipient,
                     sender=envelope.mail_from or "",
                     subject=str(mail["Subject"] or ""),
@@ -113,7 +125,7 @@ class Sink:
                 )
             )
         # A whole Message-ID has the form of an address, which logs hide; ours are `<order_id@domain>`.
-        order_id = str(mail["Message-ID"] or "").strip("<>").partition("@")[0]
+        order_id = message_id.strip("<>").partition("@")[0]
         _logger.info("mail received", order_id=order_id, recipients=len(envelope.rcpt_tos))
         return "250 OK"
 
@@ -144,12 +156,14 @@ class Sink:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve SMTP and HTTP until SIGTERM."""
+    """Serve SMTP and HTTP until SIGTERM. Raises ConfigError where the certificate cannot be used."""
     sink = Sink()
+    context = _tls_context(settings)
     smtp = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(sink, data_size_limit=MAX_BYTES, enable_SMTPUTF8=True, ident="nexus mail sink"),
+        lambda: _smtp(sink, settings, context),
         settings.host,
         settings.smtp_port,
+        ssl=context if settings.mail_tls == "tls" else None,
     )
     _logger.info("mail sink starts", port=settings.port, smtp_port=settings.smtp_port)
     try:
@@ -161,7 +175,44 @@ async def serve(settings: Settings) -> None:
 def main(settings: Settings) -> None:
     """Run the sink in this process."""
     log.configure("mail-sink", settings.log_level)
-    asyncio.run(serve(settings))
+    valid_or_exit(lambda: asyncio.run(serve(settings)))
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if settings.mail_tls == "none":
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+    except OSError:
+        why = "with NEXUS_TLS_KEY_FILE, expected a certificate and its key as PEM files"
+        raise ConfigError({"NEXUS_TLS_CERT_FILE": why}) from None
+    return context
+
+
+def _smtp(sink: Sink, settings: Settings, context: ssl.SSLContext | None) -> SMTP:
+    """Make what serves one connection."""
+    password = settings.mail_password
+
+    def sign_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
+        if not isinstance(data, LoginPassword):
+            return AuthResult(success=False, handled=False)
+        is_user = data.login == settings.mail_username.encode()
+        return AuthResult(success=is_user and password is not None and data.password == password.reveal().encode())
+
+    is_starttls = settings.mail_tls == "starttls"
+    return SMTP(
+        sink,
+        data_size_limit=MAX_BYTES,
+        enable_SMTPUTF8=True,
+        ident="nexus mail sink",
+        tls_context=context if is_starttls else None,
+        require_starttls=is_starttls,
+        authenticator=sign_in,
+        auth_required=password is not None,
+        # Over implicit TLS the library does not know that it is encrypted.
+        auth_require_tls=settings.mail_tls != "tls",
+    )
 
 
 def _part(mail: EmailMessage, subtype: Literal["plain", "html"]) -> str:

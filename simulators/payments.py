@@ -21,11 +21,11 @@ import structlog
 from aiohttp import web
 
 from services.common import log
-from services.common.config import Port, load_or_exit
+from services.common.config import Port, Secret, load_or_exit
 from simulators.bank import Answer, Bank, Card, Request, entry_of, reference_of
 from simulators.ledger import Call, Effect, Entry, Ledger
 from simulators.switches import Fault, Panel, Switches
-from simulators.web import FieldError, health, read, refuse_bad_fields, respond, serve_until_stopped
+from simulators.web import FieldError, demand_token, health, read, refuse_bad_fields, respond, serve_until_stopped
 
 SLOW_SECONDS = 2.0
 """How long an authorization of `card_slow` takes."""
@@ -37,12 +37,16 @@ _logger = structlog.get_logger()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the simulator is told. `ledger`: path of the file; `seed`: of `card_random` and `error_rate`."""
+    """What the simulator is told. `ledger`: path of the file; `seed`: of `card_random` and `error_rate`.
+
+    `payments_token`: what callers of the provider's API must have; ledger and switches are open to all.
+    """
 
     ledger: str
     host: str = "127.0.0.1"
     port: Port = 8901
     seed: int = 0
+    payments_token: Secret | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -57,8 +61,9 @@ class ChangeBody(msgspec.Struct, frozen=True):
 class Simulator:
     """The provider: a bank whose every step is in the ledger before it is answered."""
 
-    def __init__(self, ledger: Ledger, seed: int) -> None:
+    def __init__(self, ledger: Ledger, seed: int, token: Secret | None = None) -> None:
         self._ledger = ledger
+        self._token = token
         self._bank = Bank(seed)
         self._bank.replay(ledger.entries)
         self._panel = Panel(seed)
@@ -66,7 +71,8 @@ class Simulator:
 
     def app(self) -> web.Application:
         """Make the HTTP application."""
-        app = web.Application(middlewares=[refuse_bad_fields], client_max_size=64 * 1024)
+        first = [demand_token(self._token.reveal(), "/v1/")] if self._token else []
+        app = web.Application(middlewares=[*first, refuse_bad_fields], client_max_size=64 * 1024)
         app.add_routes(
             [
                 web.post("/v1/payments/{payment_key}/{call:authorize|capture|void|refund}", self.change),
@@ -179,7 +185,7 @@ async def serve(settings: Settings) -> None:
     """Open the ledger and serve until SIGTERM."""
     ledger = Ledger(Path(settings.ledger))
     try:
-        simulator = Simulator(ledger, settings.seed)
+        simulator = Simulator(ledger, settings.seed, settings.payments_token)
         _logger.info("payment simulator starts", port=settings.port, ledger_entries=len(ledger.entries))
         await serve_until_stopped(simulator.app(), settings.host, settings.port)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -42,6 +43,22 @@ async def refuse_bad_fields(
         return await handler(request)
     except FieldError as error:
         return respond({"error": "invalid_request", "message": str(error)}, 400)
+
+
+def demand_token(token: str, path: str) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Make a middleware that answers 401 under a path to whoever has not the bearer token."""
+    wanted = f"Bearer {token}".encode()
+
+    @web.middleware
+    async def refuse_strangers(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if request.path.startswith(path) and not hmac.compare_digest(given, wanted):
+            return respond({"error": "unauthorized"}, 401)
+        return await handler(request)
+
+    return refuse_strangers
 
 
 async def health(_request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ The address is open here and nowhere else: no error and no log of this module ca
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import aiosmtplib
 import jinja2
 
 from services.checkout.messages import MailRequest
+from services.checkout.settings import tls_context
+from services.common.config import Secret
 from services.common.money import Money
 
 SEND_SECONDS: Final = 10
@@ -62,6 +65,22 @@ class MailSettings(Protocol):
     @property
     def mail_port(self) -> int:
         """Its port."""
+
+    @property
+    def mail_tls(self) -> Literal["none", "starttls", "tls"]:
+        """Whether the connection is encrypted: never, after EHLO, from the first byte."""
+
+    @property
+    def mail_ca_file(self) -> str:
+        """The authorities that the server's certificate is checked by; empty: the system's."""
+
+    @property
+    def mail_username(self) -> str:
+        """Who signs in; empty: nobody."""
+
+    @property
+    def mail_password(self) -> Secret | None:
+        """The password of the user."""
 
 
 class MailAddressError(ValueError):
@@ -126,6 +145,12 @@ async def send(message: EmailMessage, settings: MailSettings) -> None:
                 recipients=[address.addr_spec for address in message["To"].addresses],
                 hostname=settings.mail_host,
                 port=settings.mail_port,
+                username=settings.mail_username or None,
+                password=settings.mail_password.reveal() if settings.mail_password else None,
+                # Said both: left open, the library would go on in the clear where a server offers no TLS.
+                use_tls=settings.mail_tls == "tls",
+                start_tls=settings.mail_tls == "starttls",
+                tls_context=None if settings.mail_tls == "none" else _tls_context(settings.mail_ca_file),
                 timeout=SEND_SECONDS,
             )
     except aiosmtplib.SMTPRecipientsRefused as error:
@@ -153,6 +178,10 @@ def one_line(text: str) -> str:
     """Make a text fit for a header or a line: runs of white space become one blank, control characters go."""
     spaced = " ".join(text.split())
     return "".join(character for character in spaced if unicodedata.category(character) not in ("Cc", "Cs"))
+
+
+# Loading the system's authorities takes some 20 ms.
+_tls_context = functools.cache(tls_context)
 
 
 def _recipient(address: str) -> Address:

@@ -5,35 +5,23 @@ from __future__ import annotations
 import functools
 import os
 
-import msgspec
-
 from services.checkout.instant import INSTANT_URL, InstantProvider
 from services.checkout.payments import HttpProvider, PaymentProvider
-from services.common.config import Port, Secret, load
+from services.checkout.settings import OutsideSettings, check
 from services.common.seal import KeyRing
-
-
-class OutsideSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the payment provider and the mail server are."""
-
-    seal_keys: Secret
-    payments_url: str = "http://127.0.0.1:8901"
-    mail_host: str = "127.0.0.1"
-    mail_port: Port = 2525
-    mail_from: str = "tickets@nexus.invalid"
 
 
 @functools.cache
 def settings() -> OutsideSettings:
     """Read the settings. Raises ConfigError."""
-    return load(OutsideSettings, os.environ)
+    return check(os.environ)
 
 
 @functools.cache
 def provider() -> PaymentProvider:
     """Give the payment provider of this process."""
     url = settings().payments_url
-    return InstantProvider() if url == INSTANT_URL else HttpProvider(url)
+    return InstantProvider() if url == INSTANT_URL else HttpProvider(url, token=settings().payments_token)
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from yarl import URL
 
 from services.checkout.provider import Outcome, PaymentProvider, ProviderAnswer, ProviderPage, ProviderPayment
 from services.common import tracing
+from services.common.config import Secret
 from services.common.money import Money
 from services.common.states import PaymentState
 
@@ -48,8 +49,10 @@ class HttpProvider:
     its status says: UNKNOWN.
     """
 
-    def __init__(self, base_url: str, attempt_seconds: float = ATTEMPT_SECONDS) -> None:
+    def __init__(self, base_url: str, attempt_seconds: float = ATTEMPT_SECONDS, *, token: Secret | None = None) -> None:
+        """Take the provider's address and, where it wants one, the bearer token that signs us in."""
         self._base = base_url.rstrip("/")
+        self._token = token
         self._attempt_seconds = attempt_seconds
         self._client: aiohttp.ClientSession | None = None
 
@@ -164,6 +167,8 @@ class HttpProvider:
             # connection would eat the attempt's time.
             self._client = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
+                # Of the session: no request and no span ever holds the token. Redirects are not followed.
+                headers={"Authorization": f"Bearer {self._token.reveal()}"} if self._token else None,
                 timeout=aiohttp.ClientTimeout(total=self._attempt_seconds),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),

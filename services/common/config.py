@@ -9,9 +9,9 @@ from __future__ import annotations
 import enum
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, ParamSpec, TypeVar
 
 import msgspec
 
@@ -26,12 +26,15 @@ OtlpEndpoint = Annotated[
 """Address of an OTLP/HTTP receiver without `/v1/traces`, as in `http://127.0.0.1:4318`; empty: no traces."""
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
+Given = ParamSpec("Given")
+Checked = TypeVar("Checked")
 
 DEFAULT_PORTS: Final[Mapping[str, tuple[int, int]]] = {
     "ticket": (9081, 9181),
     "seatmap": (9082, 9182),
     "checkout": (9083, 9183),
     "gateway": (8000, 9184),
+    "ops": (8001, 9185),
     "payment-simulator": (8901, 0),
     "mail-sink": (8902, 0),
 }
@@ -82,6 +85,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     identity_keys: tuple[str, ...] = ()
+    identity_keys_file: str = ""
     server: Literal["granian", "hypercorn"] = "granian"
     otlp_endpoint: OtlpEndpoint = ""
 
@@ -119,8 +123,13 @@ def load_or_exit(
     settings_type: type[Settings], environ: Mapping[str, str], defaults: Mapping[str, object] | None = None
 ) -> Settings:
     """Read settings, or end the process with code 2 and one line per variable at fault."""
+    return valid_or_exit(load, settings_type, environ, defaults)
+
+
+def valid_or_exit(check: Callable[Given, Checked], *given: Given.args, **named: Given.kwargs) -> Checked:
+    """Give what a check of settings gives, or end the process with code 2 and one line per variable at fault."""
     try:
-        return load(settings_type, environ, defaults)
+        return check(*given, **named)
     except ConfigError as error:
         refuse_start(*(f"{variable}: {expected}" for variable, expected in error.problems.items()))
 

@@ -1,7 +1,8 @@
 """Runs an endpoint: services behind identity keys, on granian or hypercorn, drained on SIGTERM.
 
 An endpoint is a module (`services.<name>.app`) with `SERVICES`, a list of Restate definitions, and
-optionally `async def startup()` and `async def shutdown()`, which run in the process that serves.
+optionally `async def startup()` and `async def shutdown()`, which run in the process that serves. A module
+`settings` beside it may have `check(environ)`, which raises ConfigError before anything is served.
 """
 
 from __future__ import annotations
@@ -27,11 +28,10 @@ from granian.log import LogLevels
 from granian.server import Server as Granian
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
-from restate._internal import IdentityKeyException  # type: ignore[import-not-found]
 from restate.server import install_shutdown_hook
 
-from services.common import attempt, code, drain, log, tracing
-from services.common.config import DEFAULT_PORTS, EndpointSettings, load_or_exit, refuse_start
+from services.common import attempt, code, drain, identity, log, tracing
+from services.common.config import DEFAULT_PORTS, EndpointSettings, load_or_exit, refuse_start, valid_or_exit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -46,10 +46,14 @@ MANY: Final = 100_000
 """No limit in practice: Restate multiplexes everything over few connections."""
 
 LONG_SECONDS: Final = 24 * 3600
-PUBLIC_KEY_PREFIX: Final = "publickeyv1_"
+UNAUTHORIZED: Final = 401
+REFUSALS: Final = (UNAUTHORIZED, 404)
 
 IN_FLIGHT = prometheus_client.Gauge("nexus_invocations_in_flight", "Invocation attempts being served now.")
 ATTEMPTS = prometheus_client.Counter("nexus_invocation_attempts", "Invocation attempts begun.", ["service", "handler"])
+UNSIGNED = prometheus_client.Counter(
+    "nexus_unsigned_calls", "Calls answered with 401: not signed by a Restate whose key is accepted."
+)
 SECONDS = prometheus_client.Histogram(
     "nexus_invocation_attempt_seconds",
     "How long an attempt was connected, waits included.",
@@ -67,33 +71,20 @@ def run(component: str, module: str, environ: Mapping[str, str] | None = None) -
     """
     port, metrics_port = DEFAULT_PORTS.get(component, (0, 0))
     defaults = {"port": port, "metrics_port": metrics_port}
-    settings = load_or_exit(EndpointSettings, os.environ if environ is None else environ, defaults)
-    check_identity(settings.identity_keys)
+    environ = os.environ if environ is None else environ
+    settings = load_or_exit(EndpointSettings, environ, defaults)
+    identity_keys = valid_or_exit(identity.configured, settings)
     # Hashed before the code is imported: a file changed in between gives an old hash, which is noticed.
     version = code.code_hash(folder_of(module))
-    make = functools.partial(build, component, module, version, settings)
+    beside = f"{module.rpartition('.')[0]}.settings"
+    if importlib.util.find_spec(beside) is not None:
+        valid_or_exit(importlib.import_module(beside).check, environ)
+    make = functools.partial(build, component, module, version, settings, identity_keys)
     if settings.server == "hypercorn":
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run_hypercorn(make(), settings))
     else:
         _run_granian(make, settings)
-
-
-def check_identity(identity_keys: tuple[str, ...]) -> None:
-    """End the process where an endpoint would accept calls from anyone."""
-    # The SDK takes an empty list for "accept everything". Source: FACTS.md, Identity keys.
-    if not identity_keys:
-        refuse_start(
-            f"NEXUS_IDENTITY_KEYS is required: comma-separated {PUBLIC_KEY_PREFIX}... keys of Restate; "
-            "without one the endpoint would obey anybody"
-        )
-    for identity_key in identity_keys:
-        if not identity_key.startswith(PUBLIC_KEY_PREFIX):
-            refuse_start(f"NEXUS_IDENTITY_KEYS: expected keys that begin with {PUBLIC_KEY_PREFIX}")
-    try:
-        restate.app(services=[], identity_keys=list(identity_keys))
-    except IdentityKeyException:
-        refuse_start("NEXUS_IDENTITY_KEYS: a key is not the base58 form of an Ed25519 public key")
 
 
 def folder_of(module: str) -> Path:
@@ -104,21 +95,19 @@ def folder_of(module: str) -> Path:
     return Path(spec.origin).resolve().parent
 
 
-def build(component: str, module: str, version: str, settings: EndpointSettings) -> App:
+def build(component: str, module: str, version: str, settings: EndpointSettings, identity_keys: tuple[str, ...]) -> App:
     """Make the ASGI app, in the process that serves it."""
     log.configure(component, settings.log_level, processors=[attempt.add_invocation], filters=[attempt.drop_replayed])
     tracing.start(component, settings.otlp_endpoint)
     endpoint = importlib.import_module(module)
     drain.suspend_on_shutdown()
-    app = restate.app(services=endpoint.SERVICES, identity_keys=list(settings.identity_keys))
-    return Endpoint(app, version, settings, endpoint)
+    return Endpoint(version, settings, endpoint, identity_keys)
 
 
 class Endpoint:
-    """Restate's ASGI app with a lifespan, the code's hash on `/health`, numbers, and a drain that ends."""
+    """Restate's ASGI app with a lifespan, code and keys on `/health`, numbers, and a drain that ends."""
 
-    def __init__(self, app: Any, version: str, settings: EndpointSettings, module: Any) -> None:
-        self.app = app
+    def __init__(self, version: str, settings: EndpointSettings, module: Any, identity_keys: tuple[str, ...]) -> None:
         self.version = version
         self.settings = settings
         self.module = module
@@ -126,6 +115,14 @@ class Endpoint:
         self.is_draining = False
         self.in_flight = 0
         self.on_drained: Callable[[], None] = functools.partial(os.kill, os.getpid(), signal.SIGINT)
+        self._following: asyncio.Task[None] | None = None
+        self.accept(identity_keys)
+
+    def accept(self, identity_keys: tuple[str, ...]) -> None:
+        """Obey calls signed with one of these keys from now on; calls in flight go on as they are."""
+        # The SDK has no way to replace a verifier, so the whole app is made anew; what runs in the old one stays there.
+        self.app: App = restate.app(services=self.module.SERVICES, identity_keys=list(identity_keys))
+        self.identity_keys = identity_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's lifespan or one request."""
@@ -151,8 +148,9 @@ class Endpoint:
         self.in_flight += 1
         IN_FLIGHT.inc()
         begun = time.monotonic()
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _refusing_at_once(send))
         finally:
             SECONDS.labels(*labels).observe(time.monotonic() - begun)
             IN_FLIGHT.dec()
@@ -180,6 +178,8 @@ class Endpoint:
             raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._following is not None:
+            self._following.cancel()
         if hasattr(self.module, "shutdown"):
             await self.module.shutdown()
         # In a thread: what is left is sent, which blocks.
@@ -195,15 +195,42 @@ class Endpoint:
             prometheus_client.start_http_server(self.settings.metrics_port, self.settings.host)
         if hasattr(self.module, "startup"):
             await self.module.startup()
+        if self.settings.identity_keys_file:
+            path = Path(self.settings.identity_keys_file)
+            self._following = asyncio.create_task(identity.follow(path, self.identity_keys, self.accept))
         # Beside the SDK's own hook, which makes waiting invocations suspend.
         install_shutdown_hook(asyncio.get_running_loop(), self.drain, signal.SIGTERM)
         logger.info("serving", port=self.settings.port, code=self.version, server=self.settings.server)
 
     async def _answer(self, send: Send, status: int) -> None:
-        headers = [(b"content-type", b"application/json"), (code.HEADER.encode(), self.version.encode())]
+        headers = [
+            (b"content-type", b"application/json"),
+            (code.HEADER.encode(), self.version.encode()),
+            (identity.HEADER.encode(), ",".join(self.identity_keys).encode()),
+        ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         body = b'{"status":"ok"}' if status == 200 else b'{"status":"draining"}'  # noqa: PLR2004
         await send({"type": "http.response.body", "body": body})
+
+
+def _refusing_at_once(send: Send) -> Send:
+    """Give a `send` by which a refusal leaves at once, and which counts those of unsigned calls."""
+    is_refused = False
+
+    async def answer(message: Message) -> None:
+        nonlocal is_refused
+        if message.get("status") in REFUSALS:
+            is_refused = True
+            if message["status"] == UNAUTHORIZED:
+                UNSIGNED.inc()
+            await send(message)
+            # The SDK would first wait for the end of the request, and the servers keep the status until there is a
+            # body: Restate, which leaves its side of an invocation open, would wait as well, for a minute and more.
+            await send({"type": "http.response.body"})
+        elif not is_refused:
+            await send(message)
+
+    return answer
 
 
 def _run_granian(make: Callable[[], App], settings: EndpointSettings) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from io import StringIO
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import aiohttp
 import msgspec
@@ -24,6 +24,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.checkout import mail
 from services.checkout.messages import MailRequest
+from services.common.config import Secret
 from services.common.money import Money
 from services.common.seats import HeldSeat
 
@@ -42,6 +43,10 @@ class Server(msgspec.Struct, frozen=True):
 
     mail_port: int
     mail_host: str = "127.0.0.1"
+    mail_tls: Literal["none", "starttls", "tls"] = "none"
+    mail_ca_file: str = ""
+    mail_username: str = ""
+    mail_password: Secret | None = None
 
 
 @dataclass
@@ -139,6 +144,14 @@ async def test_the_log_names_the_order_only(sink: Sink, order: str) -> None:
     lines = [json.loads(line) for line in sink.log]
     assert [line["event"] for line in lines if line.get("order_id") == order] == ["mail received"]
     assert f"ada-{order}" not in json.dumps(lines)
+
+
+async def test_the_longest_order_is_found(sink: Sink) -> None:
+    """Its Message-ID is folded on the way, and listed whole and without blanks."""
+    order = f"o{uuid.uuid4().hex}".ljust(64, "x")
+    await mail.send(ticket(order, "ada@example.org"), sink.server)
+    (message,) = await sink.messages(message_id=f"{order}@nexus.invalid")
+    assert message["message_id"] == f"<{order}@nexus.invalid>"
 
 
 async def test_a_repeat_is_recognizable(sink: Sink, order: str) -> None:

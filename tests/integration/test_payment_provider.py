@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -20,6 +21,7 @@ from aiohttp import web
 
 from services.checkout.instant import InstantProvider
 from services.checkout.payments import HttpProvider, Outcome, PaymentProvider
+from services.common.config import Secret
 from services.common.money import Money
 from services.common.states import PaymentState
 
@@ -34,12 +36,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-async def simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a running payment simulator."""
+@asynccontextmanager
+async def simulating(ledger: Path, **environ: str) -> AsyncIterator[str]:
+    """A running payment simulator; gives its address."""
     port = free_port()
-    ledger = tmp_path_factory.mktemp("provider") / "ledger.jsonl"
-    env = os.environ | {"NEXUS_LEDGER": str(ledger), "NEXUS_PORT": str(port), "NEXUS_LOG_LEVEL": "WARNING"}
+    env = os.environ | {"NEXUS_LEDGER": str(ledger), "NEXUS_PORT": str(port), "NEXUS_LOG_LEVEL": "WARNING"} | environ
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "simulators.payments", env=env, start_new_session=True
     )
@@ -56,6 +57,13 @@ async def simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[s
     yield url
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+@pytest.fixture(scope="module")
+async def simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a running payment simulator."""
+    async with simulating(tmp_path_factory.mktemp("provider") / "ledger.jsonl") as url:
+        yield url
 
 
 @pytest.fixture
@@ -307,3 +315,25 @@ async def test_retry_after(header: str, seconds: float | None) -> None:
     async with server_that(later) as provider:
         answer = await provider.void("o-1", "o-1:void")
         assert (answer.outcome, answer.retry_after_seconds) == (Outcome.UNKNOWN, seconds)
+
+
+async def test_a_provider_that_demands_a_token(tmp_path: Path) -> None:
+    """With the token all goes well; without, or with another, every call is UNKNOWN and nothing is in the ledger."""
+    async with simulating(tmp_path / "ledger.jsonl", NEXUS_PAYMENTS_TOKEN="open-sesame") as url:
+        for token in (None, Secret("open"), Secret("open-sesame!")):
+            stranger = HttpProvider(url, token=token)
+            refused = await stranger.authorize("p-1", "k-1", AMOUNT, "card_success")
+            assert refused.outcome is Outcome.UNKNOWN
+            assert (await stranger.list(None, "")).outcome is Outcome.UNKNOWN
+            found = await stranger.lookup("p-1")
+            assert found is not None
+            assert found.state is PaymentState.UNKNOWN
+            await stranger.close()
+        async with aiohttp.ClientSession() as client, client.get(f"{url}/ledger") as answer:
+            assert (await answer.json())["entries"] == []
+        ours = HttpProvider(url, token=Secret("open-sesame"))
+        assert (await ours.authorize("p-1", "k-1", AMOUNT, "card_success")).outcome is Outcome.DONE
+        assert (await ours.void("p-1", "k-2")).outcome is Outcome.DONE
+        assert len((await ours.list(None, "")).payments) == 1
+        assert "open-sesame" not in repr(vars(ours))
+        await ours.close()
