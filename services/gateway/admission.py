@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from services.common.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
 from services.common.ids import is_id
 from services.common.messages import ROLE_ADMIN, ROLE_ORGANIZER, Caller
 from services.common.tracing import TRACEPARENT
+from services.gateway.auth import TEST_PREFIX, LimitedCaller
 from services.gateway.calls import Call
 from services.gateway.gen.nexus.v1 import options_pb2
 from services.gateway.keys import RequestKeys
-from services.gateway.routes import FieldPath, KeyTemplate, Route
+from services.gateway.routes import FieldPath, KeyTemplate, Route, text_fields
 from services.gateway.validate import violations_of
 
 IDEMPOTENCY_KEY = "idempotency-key"
 """Header and metadata that fill request_id."""
+
+EVENT_ID = "event_id"
+"""Field that names an event, in whatever message it stands."""
 
 _KEY_WORDS = "1-255 visible ASCII characters"
 
@@ -55,6 +62,8 @@ class Admission:
         Raises UnauthenticatedError, PermissionDeniedError, InvalidRequestError with every violation.
         """
         _check_access(call.route, call.caller)
+        if isinstance(call.caller, LimitedCaller):
+            _check_test_events(call)
         violations = {**call.violations, **violations_of(call.request)}
         if not violations and call.route.kind != options_pb2.ROUTE_KIND_COMPOSED:
             violations = _empty_ids(call.route.key, call.request)
@@ -105,6 +114,21 @@ def _check_access(route: Route, caller: Caller) -> None:
     wanted = {ROLE_ADMIN, ROLE_ORGANIZER} if route.access == options_pb2.ACCESS_ORGANIZER else {ROLE_ADMIN}
     if wanted.isdisjoint(caller.roles):
         raise PermissionDeniedError(f"needs the role {' or '.join(sorted(wanted, reverse=True))}")
+
+
+def _check_test_events(call: Call) -> None:
+    """Let the installation's own test name its own events only; an event that it leaves out is not one of them."""
+    for path in event_ids(call.route.request_class.DESCRIPTOR):
+        if not path.get(call.request).startswith(TEST_PREFIX):
+            raise PermissionDeniedError(
+                f"{path.text}: the installation test may name events that begin with {TEST_PREFIX}"
+            )
+
+
+@functools.cache
+def event_ids(message: Descriptor) -> tuple[FieldPath, ...]:
+    """Give the fields of a request that name an event, wherever in it."""
+    return tuple(path for path in text_fields(message) if path.name == EVENT_ID)
 
 
 def _empty_ids(key: KeyTemplate, request: Message) -> dict[str, str]:

@@ -18,9 +18,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from services.common.errors import UnauthenticatedError
+from services.common.errors import PermissionDeniedError, UnauthenticatedError
 from services.common.messages import ROLE_ADMIN, ROLE_ORGANIZER, Caller
 
 MAX_TOKEN_BYTES: Final = 8 * 1024
@@ -28,6 +28,12 @@ MAX_SUBJECT_CHARACTERS: Final = 256
 MAX_REMEMBERED: Final = 10_000
 REMEMBER_SECONDS: Final = 60.0
 """How long a verified token is not verified again; never past its own expiry."""
+
+TEST_KID: Final = "helm-test"
+"""Key id of the tokens of an installation's own test. It never names another key."""
+
+TEST_PREFIX: Final = "helm-test-"
+"""What the subjects of these tokens, and the events that they may name, begin with."""
 
 API_KEY_PREFIX: Final = "nxk_"
 ROLES: Final = frozenset({"buyer", ROLE_ORGANIZER, ROLE_ADMIN})
@@ -63,6 +69,10 @@ class Principal:
     roles: tuple[str, ...] = ()
 
 
+class LimitedCaller(Caller, frozen=True):
+    """A caller with a token of the installation's own test: it may name events of the test only."""
+
+
 class VerificationKeys(Protocol):
     """Gives the key that a token's header names."""
 
@@ -72,14 +82,19 @@ class VerificationKeys(Protocol):
 
 
 class OneKey:
-    """A single public key from a setting. `text`: PEM, or the path of a PEM file."""
+    """A single public key from a setting. `text`: PEM, or the path of a PEM file; `variable`: the setting."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, variable: str = "NEXUS_AUTH_PUBLIC_KEY") -> None:
         try:
             pem = text.encode() if "-----BEGIN" in text else Path(text).read_bytes()
             self._key = load_pem_public_key(pem)
         except (OSError, ValueError, TypeError) as error:
-            raise AuthConfigError("NEXUS_AUTH_PUBLIC_KEY: expected a public key in PEM, or the path of one") from error
+            raise AuthConfigError(f"{variable}: expected a public key in PEM, or the path of one") from error
+
+    def is_same(self, other: OneKey) -> bool:
+        """Tell whether both are one key."""
+        form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        return bool(self._key.public_bytes(*form) == other._key.public_bytes(*form))
 
     async def key(self, header: Mapping[str, Any]) -> Any:
         """Give the key, whatever the header names."""
@@ -118,6 +133,13 @@ class JwtVerifier:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise UnauthenticatedError(f"the token is not valid: {_why(error)}") from error
         return _principal(claims.get("sub"), claims.get("roles", [])), float(claims["exp"])
+
+
+def _kid(token: str) -> object:
+    try:
+        return jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError:
+        return None  # Verifying it says what is wrong.
 
 
 def _fitting(key: Any, algorithms: tuple[str, ...]) -> list[str]:
@@ -165,13 +187,17 @@ def load_api_keys(path: str) -> dict[str, Principal]:
 
 
 class Authenticator:
-    """Tells the caller of a call. `hash_subject`: how a subject appears behind the gateway."""
+    """Tells the caller of a call. `hash_subject`: how a subject appears behind the gateway.
+
+    `test_jwts`: checks the tokens with key id `helm-test`; without it they are refused, whatever signed them.
+    """
 
     def __init__(
         self,
         hash_subject: Callable[[str], str],
         *,
         jwts: JwtVerifier | None = None,
+        test_jwts: JwtVerifier | None = None,
         api_keys: Mapping[str, Principal] | None = None,
         is_insecure: bool = False,
     ) -> None:
@@ -182,6 +208,7 @@ class Authenticator:
             )
         self._hash_subject = hash_subject
         self._jwts = jwts
+        self._test_jwts = test_jwts
         self._api_keys = dict(api_keys or {})
         self._is_insecure = is_insecure
         self._remembered: dict[bytes, tuple[Caller, float]] = {}
@@ -215,19 +242,38 @@ class Authenticator:
         return self._hashed(found)
 
     async def _by_jwt(self, token: str) -> Caller:
-        if self._jwts is None:
-            raise UnauthenticatedError("tokens are not accepted here")
         now = time.time()
         digest = hashlib.sha256(token.encode()).digest()
         caller, until = self._remembered.get(digest, (None, 0.0))
         if caller is not None and now < until:
             return caller
-        principal, expires = await self._jwts.verify(token)
-        caller = self._hashed(principal)
+        caller, expires = await self._verified(token)
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[digest] = (caller, min(expires, now + REMEMBER_SECONDS))
         return caller
+
+    async def _verified(self, token: str) -> tuple[Caller, float]:
+        # The key id alone decides whose key checks the token, and never both are tried: the test's key signs
+        # nobody else's tokens, and no other key the test's.
+        if _kid(token) == TEST_KID:
+            if self._test_jwts is None:
+                raise UnauthenticatedError("tokens of the installation test are not accepted here")
+            principal, expires = await self._test_jwts.verify(token)
+            return self._limited(principal), expires
+        if self._jwts is None:
+            raise UnauthenticatedError("tokens are not accepted here")
+        principal, expires = await self._jwts.verify(token)
+        return self._hashed(principal), expires
+
+    def _limited(self, principal: Principal) -> Caller:
+        if not principal.subject.startswith(TEST_PREFIX):
+            raise PermissionDeniedError(
+                f"a token of the installation test is for subjects that begin with {TEST_PREFIX}"
+            )
+        # Never admin: that role reaches orders, which name no event.
+        roles = [role for role in principal.roles if role != ROLE_ADMIN]
+        return LimitedCaller(self._hash_subject(principal.subject), roles)
 
     def _hashed(self, principal: Principal) -> Caller:
         return Caller(self._hash_subject(principal.subject), list(principal.roles))

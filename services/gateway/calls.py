@@ -225,6 +225,7 @@ class Gateway:
                 timeout=call.seconds_left() if call else None,
                 send=send,
                 traceparent=call.traceparent if call else "",
+                is_read=call is not None and _is_read(call.route, handler),
             )
         except NexusError as error:
             answered = error.details.pop(FINGERPRINT, "")
@@ -264,6 +265,11 @@ class Gateway:
                     return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, POLL_SECONDS[1])
+
+
+def _is_read(route: Route, handler: str) -> bool:
+    """Tell whether a call of this handler for this RPC changes nothing: the proto says GET, or peek."""
+    return route.http_method == "GET" or (bool(route.peek_handler) and handler == route.peek_handler)
 
 
 async def _next(source: AsyncIterator[Message]) -> Message | None:

@@ -39,7 +39,7 @@ from services.seatmap.messages import GET_EVENT, GET_SECTION, GetEvent, GetSecti
 from services.ticket.messages import OrderIds
 
 READ_SECONDS = 10.0
-"""Longest that a shared read of Restate may take, whoever waits for it."""
+"""Longest that a shared read of Restate may take, whoever waits for it, unless Restate is waited for longer."""
 
 MAP_AGE_SECONDS = 0.25
 """How old a section may be in an answer of GetSeatMap."""
@@ -106,7 +106,9 @@ class SeatMaps:
     async def _read(self, service: str, key: str, handler: str, request: object) -> bytes:
         body = msgspec.json.encode(request)
         try:
-            return await self._gateway.ingress.call(service, key, handler, body, timeout=READ_SECONDS)
+            ingress = self._gateway.ingress
+            limit = max(READ_SECONDS, ingress.wait_seconds)
+            return await ingress.call(service, key, handler, body, timeout=limit, is_read=True)
         except DeadlineExceededError as error:
             # Not the client's deadline: a read has no outcome that could be in doubt.
             raise UnavailableError("the seat map cannot be read now") from error

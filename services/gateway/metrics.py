@@ -21,6 +21,8 @@ STREAMS = Gauge("nexus_gateway_streams", "Streams open now.", ("door",))
 MAP_VIEWS = Gauge("nexus_gateway_map_views", "Sections whose live map this gateway holds.")
 MAP_WATCHERS = Gauge("nexus_gateway_map_watchers", "Watchers of live maps, whatever their door.")
 MAP_READS = Counter("nexus_gateway_map_reads", "Reads of SeatMap, however many watch.", ("outcome",))
+WAITING_CALLS = Gauge("nexus_gateway_waiting_calls", "Calls that wait for Restate to come back.")
+REPEATED_CALLS = Counter("nexus_gateway_repeated_calls", "Calls of Restate made again after it was away.")
 
 
 def rpc_started(route: Route) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,24 +31,37 @@ _DOCS_POLICY: Final = (
 
 
 class Readiness:
-    """Tells whether Restate and every service that the routes name answer; asks at most every five seconds."""
+    """Tells whether this gateway can serve; asks Restate and every service that the routes name, every five seconds.
 
-    def __init__(self, gateway: Gateway, routes: Mapping[str, Route]) -> None:
+    A Restate that restarts is waited for by the calls themselves. So a gateway that was ready stays so while
+    what it needs has been away for no longer than they wait: all gateways would leave the balancer at once, and
+    calls that would have been answered a little later would find nobody. One that never reached everything is not
+    ready.
+    """
+
+    def __init__(
+        self, gateway: Gateway, routes: Mapping[str, Route], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._gateway = gateway
         self._services = {route.service: PING_KEY for route in routes.values()} | dict.fromkeys(UNKEYED)
+        self._clock = clock
         self._asked_at = float("-inf")
+        self._ready_at: float | None = None
         self._missing: list[str] = []
         self._one_at_a_time = asyncio.Lock()
 
     async def missing(self) -> list[str]:
-        """Give the names of what does not answer; `gateway` where it is stopping."""
+        """Give the names of what keeps the gateway from being ready; `gateway` where it is stopping."""
         if self._gateway.stopping.is_set():
             return ["gateway"]
         async with self._one_at_a_time:
-            if time.monotonic() - self._asked_at > READY_SECONDS:
+            if self._clock() - self._asked_at > READY_SECONDS:
                 self._missing = await self._ask()
-                self._asked_at = time.monotonic()
-        return self._missing
+                self._asked_at = self._clock()
+                if not self._missing:
+                    self._ready_at = self._asked_at
+        away_seconds = None if self._ready_at is None else self._clock() - self._ready_at
+        return self._missing if counts(away_seconds, self._gateway.ingress.wait_seconds) else []
 
     async def _ask(self) -> list[str]:
         ingress = self._gateway.ingress
@@ -57,6 +70,23 @@ class Readiness:
         services = sorted(self._services.items())
         answers = await asyncio.gather(*(ingress.ping(service, key) for service, key in services))
         return [service for (service, _), is_there in zip(services, answers, strict=True) if not is_there]
+
+
+def counts(away_seconds: float | None, wait_seconds: float) -> bool:
+    """Tell whether what is missing makes a gateway not ready. `away_seconds`: since nothing was, None for never."""
+    # Looks are some seconds apart: without them an outage would seem longer than it is.
+    return away_seconds is None or wait_seconds <= 0 or away_seconds > wait_seconds + READY_SECONDS
+
+
+async def readiness_answer(readiness: Readiness) -> Answer:
+    """Give the answer of /readyz."""
+    missing = await readiness.missing()
+    return _json(503 if missing else 200, {"status": "not ready" if missing else "ok", "missing": missing})
+
+
+def liveness_answer() -> Answer:
+    """Give the answer of /livez."""
+    return _json(200, {"status": "ok"})
 
 
 class Pages:
@@ -76,15 +106,14 @@ class Pages:
             allowed = "GET, HEAD"
             return refusal_answer(InvalidRequestError({"method": f"must be {allowed}"}), 405, {"allow": allowed})
         if request.path == "/readyz":
-            missing = await self._readiness.missing()
-            return _json(503 if missing else 200, {"status": "not ready" if missing else "ok", "missing": missing})
+            return await readiness_answer(self._readiness)
         return self._fixed(request.path)
 
     def _fixed(self, path: str) -> Answer:
         if path == "/":
             return Answer(307, headers={"location": "/docs"})
         if path == "/livez":
-            return _json(200, {"status": "ok"})
+            return liveness_answer()
         if path == "/openapi.json":
             return Answer(200, self._document, headers={"cache-control": "no-cache"})
         headers = {"content-security-policy": _DOCS_POLICY, "cache-control": "no-cache"}

@@ -272,6 +272,15 @@ def _ruled_fields(
             yield from _ruled_fields(field.message_type, (*above, field.name))
 
 
+def text_fields(message: Descriptor) -> list[FieldPath]:
+    """Give the single strings of a message that can be reached without passing a list."""
+    return [
+        path
+        for path, _ in _ruled_fields(message)
+        if path.field.type == FieldDescriptor.TYPE_STRING and not path.field.is_repeated
+    ]
+
+
 def field_path_of(parents: tuple[str, ...], field: FieldDescriptor) -> FieldPath:
     """Give the path of a field below its parents."""
     return FieldPath(".".join((*parents, field.name)), parents, field.name, field)

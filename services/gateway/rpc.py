@@ -85,12 +85,15 @@ class RpcDoor:
         shown = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, self._server, _Symbols(descriptor_pool.Default()))  # type: ignore[arg-type]
 
-    async def start(self, address: str) -> int:
-        """Listen, NOT_SERVING until `follow` knows better. Gives the port.
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Listen, NOT_SERVING until `follow` knows better. Gives the port. `credentials`: TLS, None for none.
 
         Raises RuntimeError where the address is taken.
         """
-        port = self._server.add_insecure_port(address)
+        if credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, credentials)
         await self._say(is_ready=False)
         await self._server.start()
         return port

@@ -1,0 +1,131 @@
+"""What the gateway is told, and what is made of it: keys, sign-in, certificates. Each refusal names its variable."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from google.protobuf.descriptor import FileDescriptor
+
+from services.common.config import ConfigError, OtlpEndpoint, Port, Secret
+from services.gateway.auth import AuthConfigError, Authenticator, JwtVerifier, OneKey, load_api_keys
+from services.gateway.certificates import Certificates, files_of
+from services.gateway.cors import ORIGIN_WORDS, is_origin_list
+from services.gateway.ingress import Ingress
+from services.gateway.jwks import JwksKeys
+from services.gateway.keys import RequestKeys
+from services.gateway.routes import further_files
+
+MAX_WAIT_SECONDS: Final = 300
+"""No deadline is later than that."""
+
+HttpUrl = Annotated[
+    str, msgspec.Meta(pattern=r"^https?://[^/\s]", description="beginning with http:// or https://, and a host")
+]
+WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT_SECONDS)]
+
+_TOKEN = re.compile(r"[\x21-\x7e]*")
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway is told; see README.md, "Settings".
+
+    `descriptors`: file with a FileDescriptorSet whose services are served as well. `ingress_wait_seconds`:
+    how long a call waits for a Restate that is away. `auth_test_public_key`: of the tokens with key id `helm-test`.
+    """
+
+    seal_keys: Secret
+    subject_key: Secret
+    host: str = "127.0.0.1"
+    grpc_port: Port = 50051
+    http_port: Port = 8000
+    metrics_port: Port = 9184
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    ingress_url: HttpUrl = "http://127.0.0.1:8080"
+    ingress_token: Secret = Secret("")
+    ingress_wait_seconds: WaitSeconds = 20.0
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    tls_client_ca_file: str = ""
+    cors_origins: tuple[str, ...] = ()
+    auth_public_key: str = ""
+    auth_jwks_url: str = ""
+    auth_issuer: str = "nexus"
+    auth_audience: str = "nexus"
+    auth_algorithms: tuple[str, ...] = ("EdDSA", "RS256", "ES256")
+    auth_test_public_key: str = ""
+    api_keys_file: str = ""
+    insecure_dev: bool = False
+    descriptors: str = ""
+    otlp_endpoint: OtlpEndpoint = ""
+
+
+def subject_key(settings: GatewaySettings) -> bytes:
+    """Give the key by which subjects are hashed. Raises ConfigError."""
+    try:
+        key = base64.b64decode(settings.subject_key.reveal(), validate=True)
+        RequestKeys(key)
+    except (binascii.Error, ValueError):
+        raise ConfigError({"NEXUS_SUBJECT_KEY": "expected base64 of at least 32 bytes"}) from None
+    return key
+
+
+def ingress(settings: GatewaySettings) -> Ingress:
+    """Make the way to Restate. Raises ConfigError."""
+    # A file that holds a token commonly ends with a newline.
+    token = settings.ingress_token.reveal().strip()
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError({"NEXUS_INGRESS_TOKEN": "expected visible ASCII characters without spaces"})
+    return Ingress(settings.ingress_url, token, settings.ingress_wait_seconds)
+
+
+def cors_origins(settings: GatewaySettings) -> tuple[str, ...]:
+    """Give the origins whose pages may call. Raises ConfigError."""
+    if not is_origin_list(settings.cors_origins):
+        raise ConfigError({"NEXUS_CORS_ORIGINS": f"expected {ORIGIN_WORDS}"})
+    return settings.cors_origins
+
+
+def certificates(settings: GatewaySettings) -> Certificates | None:
+    """Read the certificates, None where there is no TLS. Raises CertificateError."""
+    files = files_of(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    return Certificates(files) if files else None
+
+
+def authenticator(settings: GatewaySettings, keys: RequestKeys) -> Authenticator:
+    """Make sign-in. Raises AuthConfigError."""
+    if settings.auth_public_key and settings.auth_jwks_url:
+        raise AuthConfigError("NEXUS_AUTH_PUBLIC_KEY and NEXUS_AUTH_JWKS_URL: only one of them may be set")
+    source: OneKey | JwksKeys | None = None
+    if settings.auth_public_key:
+        source = OneKey(settings.auth_public_key)
+    elif settings.auth_jwks_url:
+        source = JwksKeys(settings.auth_jwks_url)
+    test_source = None
+    if settings.auth_test_public_key:
+        test_source = OneKey(settings.auth_test_public_key, "NEXUS_AUTH_TEST_PUBLIC_KEY")
+        if isinstance(source, OneKey) and test_source.is_same(source):
+            # Whoever signs for the test would sign for everybody, by leaving the key id out.
+            raise AuthConfigError("NEXUS_AUTH_TEST_PUBLIC_KEY: must be another key than NEXUS_AUTH_PUBLIC_KEY")
+    return Authenticator(
+        keys.subject,
+        jwts=_verifier(source, settings),
+        test_jwts=_verifier(test_source, settings),
+        api_keys=load_api_keys(settings.api_keys_file) if settings.api_keys_file else None,
+        is_insecure=settings.insecure_dev,
+    )
+
+
+def _verifier(source: OneKey | JwksKeys | None, settings: GatewaySettings) -> JwtVerifier | None:
+    if source is None:
+        return None
+    return JwtVerifier(source, settings.auth_algorithms, settings.auth_issuer, settings.auth_audience)
+
+
+def further(settings: GatewaySettings) -> list[FileDescriptor]:
+    """Give the descriptors of services that are served beside the contract's."""
+    return further_files(Path(settings.descriptors).read_bytes()) if settings.descriptors else []
