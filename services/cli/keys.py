@@ -1,4 +1,4 @@
-"""The keys of a local stack: made once, kept in files that only their owner can read."""
+"""Keys: how each kind is made and read, and those of a local stack, kept in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -47,14 +48,13 @@ def ensure(folder: Path) -> Keys:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     identity = _private_key(folder / "identity.pem")
     auth = _private_key(folder / "auth-private.pem")
-    public = auth.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return Keys(
         identity_pem=folder / "identity.pem",
         identity_public=public_identity(identity.public_key()),
-        seal_keys=_text(folder / "seal.key", f"local-1:{_random_key()}"),
-        subject_key=_text(folder / "subject.key", _random_key()),
+        seal_keys=_text(folder / "seal.key", new_seal_keys("local-1")),
+        subject_key=_text(folder / "subject.key", new_subject_key()),
         auth_private_pem=folder / "auth-private.pem",
-        auth_public_pem=_write(folder / "auth-public.pem", public),
+        auth_public_pem=_write(folder / "auth-public.pem", public_pem(auth)),
     )
 
 
@@ -72,25 +72,56 @@ def public_identity(key: Ed25519PublicKey) -> str:
     return "publickeyv1_" + _BASE58[0] * zeros + text
 
 
-def _private_key(path: Path) -> Ed25519PrivateKey:
-    if path.exists():
-        key = load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError(f"{path} is not an Ed25519 key; remove it to have a new one made")
-        return key
-    key = Ed25519PrivateKey.generate()
-    _write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+def new_pem() -> str:
+    """Make an Ed25519 private key, in PKCS#8 PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def read_pem(pem: str) -> Ed25519PrivateKey:
+    """Read an Ed25519 private key in PKCS#8 PEM. Raises ValueError, whose text quotes nothing of it."""
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without `from`: the cause may quote what was read.
+        raise ValueError("expected an Ed25519 private key as PKCS#8 PEM without a password") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("expected an Ed25519 private key, found another kind")  # noqa: TRY004 - a text, not a type
     return key
+
+
+def public_pem(key: Ed25519PrivateKey) -> str:
+    """Write the public half of a key as PEM."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def identity_of(pem: str) -> str:
+    """Give the public identity key of a private one in PEM. Raises ValueError."""
+    return public_identity(read_pem(pem).public_key())
+
+
+def new_seal_keys(key_id: str) -> str:
+    """Make a ring of one key that seals mail addresses."""
+    return f"{key_id}:{new_subject_key()}"
+
+
+def new_subject_key() -> str:
+    """Make a key that hashes subjects: 32 random bytes, base64."""
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _private_key(path: Path) -> Ed25519PrivateKey:
+    if not path.exists():
+        _write(path, new_pem())
+    try:
+        return read_pem(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; remove it to have a new one made") from None
 
 
 def _text(path: Path, fresh: str) -> str:
     if not path.exists():
         _write(path, fresh + "\n")
     return path.read_text().strip()
-
-
-def _random_key() -> str:
-    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _write(path: Path, text: str) -> Path:

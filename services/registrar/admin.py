@@ -43,17 +43,21 @@ class Deployment(msgspec.Struct, frozen=True):
 
 
 class Admin:
-    """The admin API at `url`; a call is repeated for `seconds` while Restate is away."""
+    """The admin API at `url`; a call is repeated for `seconds` while Restate is away. `token`: sent as Bearer."""
 
-    def __init__(self, url: str, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float, token: str = "") -> None:
         self.url = url.rstrip("/")
         self.seconds = seconds
+        self._token = token
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connection."""
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        self._session = aiohttp.ClientSession(timeout=timeout, headers={"accept": "application/json"})
+        headers = {"accept": "application/json"}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=headers)
         return self
 
     async def __aexit__(
@@ -62,6 +66,10 @@ class Admin:
         """Close the connection."""
         if self._session is not None:
             await self._session.close()
+
+    async def version(self) -> str:
+        """Tell Restate's version, as in `1.7.12`."""
+        return str((await self._call("GET", "/version"))["version"])
 
     async def deployments(self) -> list[Deployment]:
         """List what is registered, without the services' definitions."""
@@ -122,7 +130,8 @@ class Admin:
                     problem, is_final = _refusal(text), answer.status < 500  # noqa: PLR2004 - 4xx does not change
                     patience = min(patience, _ANSWERED_ERROR_SECONDS)
             except (aiohttp.ClientError, TimeoutError) as error:
-                problem, is_final = f"Restate's admin API at {self.url} cannot be reached: {error}", False
+                why = (isinstance(error, aiohttp.ClientConnectorError) and error.strerror) or str(error) or "no answer"
+                problem, is_final = f"Restate's admin API at {self.url} cannot be reached: {why}", False
             if is_final or time.monotonic() - begun > patience:
                 raise AdminError(problem)
             await asyncio.sleep(RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""What `nexus register` does: find the endpoints, give changed code a new address, tell what is where.
+"""What registration does: give changed code a new address, promote what was rolled back to, tell what is where.
 
 An endpoint's address ends in the hash of its code, so changed code is a new deployment and calls in
 flight stay with the old one. Source: FACTS.md, Registration.
@@ -6,28 +6,23 @@ flight stay with the old one. Source: FACTS.md, Registration.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 
-from services.common import code
-from services.common.code import SERVICES, code_hash
+from services.common.code import SERVICES
 from services.registrar.admin import Admin, Deployment
 from services.registrar.errors import AdminError, RegistrationError
+from services.registrar.health import HEALTH_SECONDS, EndpointAt, running_codes
 
 MANAGED_BY: Final = "nexus"
-HEALTH_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 0.1
+OLDEST_RESTATE: Final = (1, 7, 4)
 
 
 class Status(StrEnum):
@@ -37,14 +32,6 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
     PROMOTED = "promoted"
     """The code was registered before but newer code had taken over; now it serves again."""
-
-
-class EndpointAt(msgspec.Struct, frozen=True):
-    """An endpoint to register. `folder`: its code on this machine."""
-
-    name: str
-    url: str
-    folder: Path
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -58,29 +45,61 @@ class Row(msgspec.Struct, frozen=True):
     status: Status
 
 
-class Registrar:
-    """Registers endpoints at one Restate."""
+class Plan(msgspec.Struct, frozen=True):
+    """What will be done with one endpoint. `deployment_id` is empty where a new address is registered."""
 
-    def __init__(self, admin: Admin, *, dry_run: bool = False, breaking: bool = False) -> None:
+    endpoint: EndpointAt
+    running: str
+    uri: str
+    status: Status
+    found: Deployment
+    deployment_id: str = ""
+
+
+class Registrar:
+    """Registers endpoints at one Restate.
+
+    `release`: whose deployments these are, as in `namespace/name`; empty on a laptop. Several releases may share
+    a Restate: each sees its own deployments only. `take_over`: another release's service may be moved here.
+    """
+
+    def __init__(
+        self,
+        admin: Admin,
+        *,
+        dry_run: bool = False,
+        breaking: bool = False,
+        release: str = "",
+        take_over: bool = False,
+    ) -> None:
         self.admin = admin
         self.dry_run = dry_run
         self.breaking = breaking
+        self.release = release
+        self.take_over = take_over
 
-    async def register(self, endpoints: Sequence[EndpointAt], seconds: float = HEALTH_SECONDS) -> list[Row]:
-        """Register every endpoint whose code is not the latest.
+    async def register(
+        self,
+        endpoints: Sequence[EndpointAt],
+        seconds: float = HEALTH_SECONDS,
+        explain: Callable[[str], str] = lambda _: "",
+    ) -> list[Row]:
+        """Register every endpoint whose code is not the latest: all, or nothing where one would be refused.
 
-        Repeating it changes nothing. Raises RegistrationError or AdminError.
+        Repeating it changes nothing. `explain`: what is known of an endpoint that does not answer.
+        Raises RegistrationError or AdminError.
         """
-        hashes = await asyncio.gather(*(running_code(endpoint, seconds) for endpoint in endpoints))
-        rows: list[Row] = []
-        for endpoint, running in zip(endpoints, hashes, strict=True):
-            rows += await self._register_one(endpoint, running)
-        return rows
+        check_restate(await self.admin.version())
+        hashes = await running_codes(endpoints, seconds, explain)
+        # Each is previewed before any is registered: half a release must not take calls.
+        plans = [await self._plan(endpoint, running) for endpoint, running in zip(endpoints, hashes, strict=True)]
+        await self._check_owners(plans)
+        return [row for plan in plans for row in await self._do(plan)]
 
     async def prune(self) -> list[str]:
         """Remove our deployments that no service and no unfinished invocation needs; give their addresses."""
         # Asked in this order: a deployment registered in between is not in the list.
-        ours = [item for item in await self.admin.deployments() if item.metadata.get("managed_by") == MANAGED_BY]
+        ours = [item for item in await self.admin.deployments() if is_ours(item, self.release)]
         in_use = await self.admin.in_use()
         drained = [item for item in ours if item.deployment_id not in in_use]
         if not self.dry_run:
@@ -88,7 +107,7 @@ class Registrar:
                 await self.admin.remove(item.deployment_id)
         return [item.uri for item in drained]
 
-    async def _register_one(self, endpoint: EndpointAt, running: str) -> list[Row]:
+    async def _plan(self, endpoint: EndpointAt, running: str) -> Plan:
         base = f"{endpoint.url.rstrip('/')}/v/{running}"
         known = await self._known(base)
         newest = known[-1] if known else None
@@ -96,18 +115,42 @@ class Registrar:
         if newest and (await self.admin.deployment(newest.deployment_id)).same_services(preview):
             latest = await self.admin.latest()
             if all(latest.get(service.name) == newest.deployment_id for service in preview.services):
-                return _rows(endpoint, preview, newest.uri, newest.deployment_id, Status.UNCHANGED)
+                return Plan(endpoint, running, newest.uri, Status.UNCHANGED, preview, newest.deployment_id)
             status = Status.PROMOTED
         else:
             status = Status.NEW
         # An address that is registered cannot be registered again: it would silently stay what it was.
         uri = f"{base}-{_number(newest, base) + 1}" if newest else base
-        if self.dry_run:
-            await self.admin.preview(uri, breaking=self.breaking)
-            return _rows(endpoint, preview, uri, "", status)
-        done = await self.admin.register(uri, _metadata(endpoint, running), breaking=self.breaking)
+        return Plan(endpoint, running, uri, status, await self.admin.preview(uri, breaking=self.breaking))
+
+    async def _check_owners(self, plans: Sequence[Plan]) -> None:
+        """Refuse to take a service from another release: its calls, state and timers would move along."""
+        if self.take_over:
+            return
+        latest = await self.admin.latest()
+        strangers = {
+            item.deployment_id: item
+            for item in await self.admin.deployments()
+            if item.metadata.get("release", "") != self.release
+        }
+        for plan in plans:
+            for service in plan.found.services if plan.status is not Status.UNCHANGED else ():
+                owner = strangers.get(latest.get(service.name, ""))
+                # On a laptop whatever was registered by hand may be replaced, as ever.
+                if owner and (self.release or owner.metadata.get("release")):
+                    whose = owner.metadata.get("release") or "nobody's release"
+                    raise RegistrationError(
+                        f"{service.name} is served by {whose} at {owner.uri}, and a Restate knows one service of a "
+                        "name: give each release a Restate of its own, or take it over with --take-over"
+                    )
+
+    async def _do(self, plan: Plan) -> list[Row]:
+        if self.dry_run or plan.status is Status.UNCHANGED:
+            return _rows(plan, plan.found, plan.deployment_id)
+        metadata = _metadata(plan.endpoint, plan.running, self.release)
+        done = await self.admin.register(plan.uri, metadata, breaking=self.breaking)
         await self._check(done)
-        return _rows(endpoint, done, uri, done.deployment_id, status)
+        return _rows(plan, done, done.deployment_id)
 
     async def _known(self, base: str) -> list[Deployment]:
         """List the deployments of this code, the oldest address first."""
@@ -121,40 +164,10 @@ class Registrar:
             raise RegistrationError(f"{', '.join(behind)}: registered at {done.uri}, but calls still go elsewhere")
 
 
-async def running_code(endpoint: EndpointAt, seconds: float = HEALTH_SECONDS) -> str:
-    """Wait until an endpoint answers and give the hash of the code it runs.
-
-    Raises RegistrationError where it does not answer in time, is no endpoint of ours, or runs
-    other code than the files here: its address would lie.
-    """
-    running = await _health(endpoint, seconds)
-    if not running:
-        raise RegistrationError(f"{endpoint.name}: {endpoint.url}/health is answered by something else")
-    here = code_hash(endpoint.folder)
-    if running != here:
-        raise RegistrationError(
-            f"{endpoint.name}: the process at {endpoint.url} runs other code ({running}) than the files here ({here}): "
-            "restart it (make up does)"
-        )
-    return running
-
-
-async def _health(endpoint: EndpointAt, seconds: float) -> str:
-    deadline = time.monotonic() + seconds
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-        while True:
-            try:
-                async with session.get(f"{endpoint.url.rstrip('/')}/health") as answer:
-                    if answer.ok:
-                        return answer.headers.get(code.HEADER, "")
-                    problem = f"status {answer.status}"
-            except (aiohttp.ClientError, TimeoutError) as error:
-                problem = str(error) or type(error).__name__
-            if time.monotonic() > deadline:
-                raise RegistrationError(
-                    f"{endpoint.name}: {endpoint.url}/health did not answer within {seconds:.0f} s ({problem})"
-                )
-            await asyncio.sleep(POLL_SECONDS)
+def is_ours(deployment: Deployment, release: str) -> bool:
+    """Tell whether a deployment was registered by this release."""
+    metadata = deployment.metadata
+    return metadata.get("managed_by") == MANAGED_BY and metadata.get("release", "") == release
 
 
 def parse_endpoints(text: str) -> list[EndpointAt]:
@@ -172,23 +185,33 @@ def _number(deployment: Deployment | None, base: str) -> int:
     return int(deployment.uri.removeprefix(base).lstrip("-") or 1) if deployment else 0
 
 
-def _rows(endpoint: EndpointAt, found: Deployment, address: str, deployment_id: str, status: Status) -> list[Row]:
+def check_restate(version_text: str) -> None:
+    """Refuse a Restate that is too old. Raises RegistrationError. Source: FACTS.md, Getting the parts."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version_text)[:3])
+    if numbers < OLDEST_RESTATE:
+        oldest = ".".join(map(str, OLDEST_RESTATE))
+        raise RegistrationError(f"Restate is version {version_text}; Nexus needs {oldest} or later: upgrade Restate")
+
+
+def _rows(plan: Plan, found: Deployment, deployment_id: str) -> list[Row]:
     services = sorted(found.services, key=lambda service: service.name)
-    return [Row(item.name, item.kind, endpoint.name, address, deployment_id, status) for item in services]
+    return [Row(item.name, item.kind, plan.endpoint.name, plan.uri, deployment_id, plan.status) for item in services]
 
 
-def _metadata(endpoint: EndpointAt, running: str) -> Mapping[str, str]:
+def _metadata(endpoint: EndpointAt, running: str, release: str) -> Mapping[str, str]:
     try:
-        release = version("nexus")
+        nexus_version = version("nexus")
     except PackageNotFoundError:
-        release = "unreleased"
-    return {
+        nexus_version = "unreleased"
+    known = {
         "managed_by": MANAGED_BY,
         "endpoint": endpoint.name,
-        "version": release,
+        "version": nexus_version,
         "git_sha": _git_sha(),
         "code": running,
     }
+    in_cluster = {"release": release, "endpoint_version": endpoint.version}
+    return known | {name: value for name, value in in_cluster.items() if value}
 
 
 def _git_sha() -> str:
