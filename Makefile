@@ -17,7 +17,20 @@ STRICT ?= 0
 
 RESTATE_VERSION := 1.7.12
 BUF_VERSION     := 1.75.0
+PROMTOOL_VERSION := 0.315.0
 GRPCURL_VERSION := 1.8.6.post2
+UV_VERSION      := 0.13.9
+
+# Images and a cluster; each can be given on the command line.
+CONTAINER_TOOL ?= docker
+IMAGE          ?= docker.io/library/nexus
+VERSION        ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION       ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILD_FLAGS    ?=
+RELEASE        ?= nexus
+VALUES         ?=
+HELM_FLAGS     ?=
+KIND_CLUSTER   ?= nexus-test
 
 # Without node's own chatter; no vulnerability or funding reports of a tool that serves nobody.
 NPM_FLAGS := --no-audit --no-fund --no-package-lock --loglevel=error
@@ -61,9 +74,46 @@ smoke: $(SETUP)/runtime.done ## Sell a seat at any installation: GATEWAY=host:po
 	@$(if $(GATEWAY),NEXUS_GATEWAY="$(GATEWAY)") $(if $(TOKEN),NEXUS_TOKEN="$(TOKEN)") \
 	  $(if $(ORGANIZER_TOKEN),NEXUS_ORGANIZER_TOKEN="$(ORGANIZER_TOKEN)") $(NEXUS) smoke $(SMOKE)
 
+# A cluster is meant where a kubeconfig is given to make itself, or a namespace; the shell's KUBECONFIG alone is not.
+in-cluster := $(NAMESPACE)$(if $(filter command line,$(origin KUBECONFIG)),yes)
+cluster-arguments = --release $(RELEASE) --namespace $(or $(NAMESPACE),default)
+
 .PHONY: register
-register: setup ## Register changed endpoints with Restate, remove drained old versions
+ifeq ($(in-cluster),)
+register: setup ## Register changed endpoints with Restate: here, or KUBECONFIG=... NAMESPACE=... [RELEASE=...]
 	@$(NEXUS) register --prune
+else
+register: $(SETUP)/runtime.done
+	@$(NEXUS) cluster run register $(cluster-arguments)
+endif
+
+##@ On a cluster (a KUBECONFIG on make's command line reaches all of these)
+
+.PHONY: images
+images: ## Build nexus and nexus-test (CONTAINER_TOOL=docker|podman IMAGE= VERSION= BUILD_FLAGS=)
+	@$(build-image) --target nexus -t $(IMAGE):$(VERSION) .
+	@$(build-image) --target test -t $(IMAGE)-test:$(VERSION) .
+
+build-image = echo "building $(IMAGE):$(VERSION)" && $(CONTAINER_TOOL) build $(BUILD_FLAGS) \
+  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
+
+.PHONY: deploy
+deploy: ## Install or upgrade the chart (NAMESPACE= RELEASE= VALUES="a.yaml b.yaml" IMAGE= VERSION= HELM_FLAGS=)
+	@helm=$$(.ci/tool helm); $$helm upgrade --install $(RELEASE) charts/nexus \
+	  --namespace $(or $(NAMESPACE),default) --create-namespace \
+	  --set image.repository=$(IMAGE) --set image.tag=$(VERSION) $(addprefix --values ,$(VALUES)) $(HELM_FLAGS)
+
+.PHONY: rotate-identity
+rotate-identity: $(SETUP)/runtime.done ## Give Restate a new identity key without a refused call (NAMESPACE= RELEASE=)
+	@$(NEXUS) cluster run rotate-identity $(cluster-arguments)
+
+.PHONY: cluster-test
+cluster-test: dev images ## Show the guarantees on the current kubeconfig's cluster (IMAGE_LOADER= TESTS=)
+	@IMAGE="$(IMAGE)" VERSION="$(VERSION)" .ci/cluster-test $(TESTS)
+
+.PHONY: kind-test
+kind-test: ## Make a kind cluster, run the same there, delete it (KIND_CLUSTER= CONTAINER_TOOL=)
+	@KIND_CLUSTER="$(KIND_CLUSTER)" CONTAINER_TOOL="$(CONTAINER_TOOL)" MAKE="$(MAKE)" .ci/kind-test
 
 ##@ Working on it
 
@@ -92,9 +142,37 @@ format: dev ## Format the code and fix what can be fixed
 proto: dev ## Generate services/gateway/gen from proto/
 	@$(BIN)/python -m services.gateway.generate
 
+.PHONY: chart-check
+chart-check: ## Lint the chart, run its tests, render it with every set of values (part of `make check`)
+	@STRICT=$(STRICT) .ci/chart-check
+
+.PHONY: requirements
+requirements: dev ## Pin what the images install, with hashes, from pyproject.toml (UPGRADE=1: also what it does not name)
+	@$(PIP) uv==$(UV_VERSION)
+	@$(call pin,runtime,pyproject.toml)
+	@$(call pin,test,pyproject.toml --extra dev --extra cluster)
+	@$(call pin,build,requirements/build.in)
+	@$(call pin,tools,requirements/tools.in)
+
+# Without any address: what is installed is known by its hash, wherever it comes from.
+pin = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-annotate --custom-compile-command "make requirements" $(if $(UPGRADE),--upgrade) \
+  -o requirements/$(1).txt $(2) >/dev/null
+
 .PHONY: docs
-docs: dev ## Render docs/errors.md from the table of errors
+docs: dev ## Render docs/errors.md, and the chart's schema and README
 	@$(BIN)/python -m services.common.errors_page
+	@$(BIN)/python .ci/chart_docs.py
+
+# Not in `make check`: it takes minutes to build. Without it the tests of the alerts skip with one line.
+.PHONY: promtool
+promtool: ## Build promtool into .nexus/bin: it runs the cases of the alerts (needs Go, three minutes)
+	@command -v go >/dev/null || { echo "NEXUS: go is missing: promtool is built with it" >&2; exit 1; }
+	@mkdir -p $(SETUP)/promtool $(SETUP)/bin; cd $(SETUP)/promtool; \
+	  printf 'module promtool\n\ngo 1.26\n' >go.mod; \
+	  printf 'package tools\n\nimport _ "github.com/prometheus/prometheus/cmd/promtool"\n' >tools.go; \
+	  go get github.com/prometheus/prometheus/cmd/promtool@v$(PROMTOOL_VERSION); \
+	  go build -tags remove_all_sd -trimpath -ldflags='-s -w' -o ../bin/promtool github.com/prometheus/prometheus/cmd/promtool
 
 .PHONY: clean
 clean: down ## Remove .nexus and all caches: environment, data, keys, logs
