@@ -10,6 +10,8 @@ REFUSED: Final = 1
 UNREACHABLE: Final = 3
 NOT_SIGNED_IN: Final = 4
 UNKNOWN_OUTCOME: Final = 5
+FOUND: Final = 6
+"""What was asked for was found, and is bad: damage by an audit, something stuck by the doctor."""
 
 
 class StackError(Exception):

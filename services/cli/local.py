@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from services.cli import keys, ports
+from services.cli import environment, keys, ports
 from services.cli.errors import StackError
 from services.cli.keys import Keys
 from services.cli.ports import Ports
@@ -27,13 +27,12 @@ from services.common.code import SERVICES, code_hash
 from services.common.config import ENDPOINTS
 
 PROJECT: Final = SERVICES.parent
-START_ORDER: Final = ("restate", "payment-simulator", "mail-sink", *ENDPOINTS, "gateway")
+START_ORDER: Final = ("restate", "payment-simulator", "mail-sink", *ENDPOINTS, "gateway", "ops")
 STOP_SECONDS: Final = 25.0
 """Longer than a process drains (20 s)."""
 
 READY_SECONDS: Final = 60.0
 HOST: Final = "127.0.0.1"
-OTLP_ENDPOINT: Final = "NEXUS_OTLP_ENDPOINT"
 
 
 class LocalStack:
@@ -77,6 +76,16 @@ class LocalStack:
         return f"{HOST}:{self.ports.grpc_port}"
 
     @property
+    def ops_address(self) -> str:
+        """Where ops answers over gRPC."""
+        return f"{HOST}:{self.ports.ops_grpc_port}"
+
+    @property
+    def ops_url(self) -> str:
+        """Where ops answers over HTTP."""
+        return f"http://{HOST}:{self.ports.ops_http_port}"
+
+    @property
     def payments_url(self) -> str:
         """The payment simulator."""
         return f"http://{HOST}:{self.ports.payments_port}"
@@ -94,9 +103,12 @@ class LocalStack:
         """Give all the environment that a component is started with."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NEXUS_", "RESTATE_"))}
         inherited["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH", ""))))
-        own = self._restate_settings() if component == "restate" else self._settings(component)
-        own |= self._trace_settings(component)
-        return inherited | own | dict(self.overrides.get("*", {})) | dict(self.overrides.get(component, {}))
+        return (
+            inherited
+            | environment.of(self, component)
+            | dict(self.overrides.get("*", {}))
+            | dict(self.overrides.get(component, {}))
+        )
 
     def start(self, component: str) -> bool:
         """Start a component unless it runs as it should; wait until it is ready. False where nothing was done.
@@ -184,7 +196,7 @@ class LocalStack:
     def stop_all(self) -> list[str]:
         """Stop every component, the doors first; give those that ran."""
         # The gateway first: it still needs the others for the calls it is answering.
-        groups = (("gateway",), ENDPOINTS, ("mail-sink", "payment-simulator"), ("restate",))
+        groups = (("gateway", "ops"), ENDPOINTS, ("mail-sink", "payment-simulator"), ("restate",))
         return [component for group in groups for component in self.processes.stop(group, STOP_SECONDS)]
 
     def kill(self, component: str) -> None:
@@ -209,6 +221,7 @@ class LocalStack:
             return [f"{self.endpoint_url(component)}/health"]
         return {
             "gateway": [f"{self.gateway_url}/livez"],
+            "ops": [f"{self.ops_url}/livez"],
             "payment-simulator": [f"{self.payments_url}/health"],
             "mail-sink": [f"{self.mail_url}/health"],
         }[component]
@@ -218,73 +231,13 @@ class LocalStack:
             return [restate_server(self.home)]
         return [sys.executable, "-m", "services.cli", "run", component]
 
-    def _restate_settings(self) -> dict[str, str]:
-        return {
-            "RESTATE_CLUSTER_NAME": "nexus-local",
-            "RESTATE_NODE_NAME": "local",
-            "RESTATE_BASE_DIR": str(self.home / "data" / "restate"),
-            "RESTATE_BIND_ADDRESS": f"{HOST}:{self.ports.restate_node_port}",
-            "RESTATE_ADVERTISED_ADDRESS": f"http://{HOST}:{self.ports.restate_node_port}",
-            "RESTATE_INGRESS__BIND_ADDRESS": f"{HOST}:{self.ports.restate_ingress_port}",
-            "RESTATE_ADMIN__BIND_ADDRESS": f"{HOST}:{self.ports.restate_admin_port}",
-            "RESTATE_DEFAULT_NUM_PARTITIONS": "4",
-            "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "256MB",
-            "RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE": str(self.keys.identity_pem),
-            "RESTATE_DISABLE_TELEMETRY": "true",
-            "RESTATE_LOG_DISABLE_ANSI_CODES": "true",
-        }
-
-    def _settings(self, component: str) -> dict[str, str]:
-        own = {
-            "payment-simulator": {
-                "NEXUS_PORT": str(self.ports.payments_port),
-                "NEXUS_LEDGER": str(self.home / "data" / "ledger.jsonl"),
-            },
-            "mail-sink": {
-                "NEXUS_PORT": str(self.ports.mail_http_port),
-                "NEXUS_SMTP_PORT": str(self.ports.mail_port),
-            },
-            "gateway": {
-                "NEXUS_HTTP_PORT": str(self.ports.http_port),
-                "NEXUS_GRPC_PORT": str(self.ports.grpc_port),
-                "NEXUS_METRICS_PORT": str(self.ports.gateway_metrics_port),
-                "NEXUS_INGRESS_URL": self.ingress_url,
-                "NEXUS_SEAL_KEYS": self.keys.seal_keys,
-                "NEXUS_SUBJECT_KEY": self.keys.subject_key,
-                "NEXUS_AUTH_PUBLIC_KEY": str(self.keys.auth_public_pem),
-            },
-        }.get(component)
-        if own is None:
-            own = {
-                "NEXUS_PORT": str(getattr(self.ports, f"{component}_port")),
-                "NEXUS_METRICS_PORT": str(getattr(self.ports, f"{component}_metrics_port")),
-                "NEXUS_IDENTITY_KEYS": self.keys.identity_public,
-            }
-        if component == "checkout":
-            own |= {
-                "NEXUS_PAYMENTS_URL": self.payments_url,
-                "NEXUS_MAIL_HOST": HOST,
-                "NEXUS_MAIL_PORT": str(self.ports.mail_port),
-                "NEXUS_SEAL_KEYS": self.keys.seal_keys,
-            }
-        return {"NEXUS_HOST": HOST} | own
-
-    def _trace_settings(self, component: str) -> dict[str, str]:
-        """Say where traces go, where NEXUS_OTLP_ENDPOINT (of whoever starts the stack) names a receiver."""
-        otlp = self.overrides.get("*", {}).get(OTLP_ENDPOINT) or os.environ.get(OTLP_ENDPOINT, "")
-        if not otlp:
-            return {}
-        # Restate speaks OTLP/HTTP only under a scheme of its own. Source: docs.restate.dev, "Tracing".
-        return (
-            {"RESTATE_TRACING_ENDPOINT": f"otlp+{otlp.rstrip('/')}/v1/traces"}
-            if component == "restate"
-            else {OTLP_ENDPOINT: otlp}
-        )
-
     def _settings_hash(self, component: str, argv: list[str], environ: Mapping[str, str]) -> str:
         ours = {name: value for name, value in environ.items() if name.startswith(("NEXUS_", "RESTATE_"))}
         folder = {"payment-simulator": PROJECT / "simulators", "mail-sink": PROJECT / "simulators"}.get(component)
         code = "" if component == "restate" else code_hash(folder or SERVICES / component)
+        if component == "ops":
+            # It serves with the gateway's doors.
+            code += code_hash(SERVICES / "gateway")
         return hashlib.sha256(json.dumps([argv, ours, code], sort_keys=True).encode()).hexdigest()
 
     def _tail(self, component: str) -> str:

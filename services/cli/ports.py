@@ -34,8 +34,11 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     seatmap_metrics_port: Port = 9182
     checkout_metrics_port: Port = 9183
     gateway_metrics_port: Port = 9184
+    ops_metrics_port: Port = 9185
     grpc_port: Port = 50051
     http_port: Port = 8000
+    ops_grpc_port: Port = 50052
+    ops_http_port: Port = 8001
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Ports:
@@ -82,6 +85,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
             "payment-simulator": ("payments_port",),
             "mail-sink": ("mail_port", "mail_http_port"),
             "gateway": ("http_port", "grpc_port", "gateway_metrics_port"),
+            "ops": ("ops_http_port", "ops_grpc_port", "ops_metrics_port"),
         }.get(component, (f"{component}_port", f"{component}_metrics_port"))
         return {name: getattr(self, name) for name in names}
 

@@ -19,8 +19,8 @@ def run_component(component: str) -> None:
     if component in SIMULATORS:
         module = importlib.import_module(SIMULATORS[component])
         module.main(load_or_exit(module.Settings, os.environ))
-    elif component == "gateway":
-        importlib.import_module("services.gateway.app").main()
+    elif component in ("gateway", "ops"):
+        importlib.import_module(f"services.{component}.app").main()
     elif component in ENDPOINTS:
         from services.common import endpoint
 

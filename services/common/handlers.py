@@ -186,9 +186,15 @@ def add_ping(definition: restate.VirtualObject | restate.Service) -> None:
         definition.handler(**options)(ping)
 
 
+async def _read_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 async def now(ctx: restate.Context) -> datetime:
     """Read the clock once and for all replays; UTC."""
-    return datetime.fromtimestamp(await ctx.time(), UTC)
+    # Not `ctx.time()`: the SDK runs a step that is no coroutine in a thread, which costs more than the step.
+    options: restate.RunOptions[datetime] = restate.RunOptions(serde=serde(datetime))
+    return await ctx.run_typed("now", _read_clock, options)
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -198,7 +204,7 @@ class Moment(msgspec.Struct, frozen=True):
     token: str
 
 
-def _read_moment() -> Moment:
+async def _read_moment() -> Moment:
     return Moment(datetime.now(UTC), secrets.token_hex(16))
 
 
@@ -256,8 +262,14 @@ def send(
 
 async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, type_: type[State]) -> State | None:
     """Read a value of the object's state; None where there is none."""
-    found: State | None = await ctx.get(name, serde=serde(type_))
-    return found
+    return await loading(ctx, name, type_)
+
+
+def loading(
+    ctx: restate.ObjectContext | restate.ObjectSharedContext, name: str, type_: type[State]
+) -> Awaitable[State | None]:
+    """Begin to read a value of the object's state, so that another can be read meanwhile."""
+    return ctx.get(name, serde=serde(type_))
 
 
 def save(ctx: restate.ObjectContext, name: str, value: object) -> None:

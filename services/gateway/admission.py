@@ -15,6 +15,7 @@ from services.gateway.auth import TEST_PREFIX, LimitedCaller
 from services.gateway.calls import Call
 from services.gateway.gen.nexus.v1 import options_pb2
 from services.gateway.keys import RequestKeys
+from services.gateway.ratelimit_guard import Guard
 from services.gateway.routes import FieldPath, KeyTemplate, Route, text_fields
 from services.gateway.validate import violations_of
 
@@ -30,8 +31,10 @@ _KEY_WORDS = "1-255 visible ASCII characters"
 class Admission:
     """Makes calls of parsed requests."""
 
-    def __init__(self, keys: RequestKeys) -> None:
+    def __init__(self, keys: RequestKeys, guard: Guard | None = None) -> None:
+        """Take the guard that both doors share; without one there are no limits."""
         self._keys = keys
+        self.guard = guard or Guard()
 
     def open(
         self,

@@ -45,7 +45,7 @@ async def _run(settings: GatewaySettings) -> None:
     try:
         keys = RequestKeys(told.subject_key(settings))
         ring = KeyRing.parse(settings.seal_keys.reveal())
-        origins = told.cors_origins(settings)
+        origins, guard = told.cors_origins(settings), told.guard(settings)
         gateway = Gateway(told.ingress(settings), keys, ring, COMPOSED, refuse_sold)
         authenticator = told.authenticator(settings, keys)
         certificates = told.certificates(settings)
@@ -57,10 +57,14 @@ async def _run(settings: GatewaySettings) -> None:
         refuse_start(*(f"{variable}: {expected}" for variable, expected in error.problems.items()))
     _warn(settings)
     readiness = Readiness(gateway, routes)
-    http = HttpDoor(routes, gateway, Admission(keys), authenticator, Pages(readiness, document(routes)))
-    rpc = RpcDoor(routes, gateway, Admission(keys), authenticator)
+    admission = Admission(keys, guard)
+    http = HttpDoor(routes, gateway, admission, authenticator, Pages(readiness, document(routes)))
+    rpc = RpcDoor(routes, gateway, admission, authenticator)
     app = CorsDoor(http, CorsPolicy.of(origins, routes.values())) if origins else http
-    await serve("gateway", settings, Parts(gateway, readiness, app, rpc, certificates))
+    try:
+        await serve("gateway", settings, Parts(gateway, readiness, app, rpc, certificates))
+    finally:
+        await guard.close()
 
 
 def _warn(settings: GatewaySettings) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from services.common.errors import InvalidRequestError, NexusError
-from services.gateway.status import RETRY_SECONDS, http_body
+from services.gateway.status import http_body, retry_after
 from services.gateway.validate import words_for_size
 
 Scope = MutableMapping[str, Any]
@@ -66,9 +66,7 @@ class Answer:
 def refusal_answer(error: NexusError, status: int | None = None, headers: dict[str, str] | None = None) -> Answer:
     """Give the answer that a refusal is."""
     code = error.http_status if status is None else status
-    extra = dict(headers or {})
-    if error.is_retryable:
-        extra["retry-after"] = str(RETRY_SECONDS)
+    extra = {**(headers or {}), **retry_after(error)}
     if code == HTTPStatus.UNAUTHORIZED:
         extra["www-authenticate"] = "Bearer"
     return Answer(code, msgspec.json.encode(http_body(error, code)), headers={"cache-control": "no-store", **extra})
@@ -86,6 +84,7 @@ class Request:
         self.method: str = scope["method"]
         self.path = bytes(scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         self.query: bytes = scope["query_string"]
+        self.peer: str = (scope.get("client") or ("",))[0]
         self.receive = receive
         self.headers: dict[str, list[str]] = {}
         for name, value in scope["headers"]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from services.common.errors import InvalidRequestError, NotFoundError
+from services.common.errors import InvalidRequestError, NotFoundError, RateLimitedError
 from services.common.tracing import HEADER
 from services.gateway import metrics, sse
 from services.gateway.access import Access, watched
@@ -19,11 +19,14 @@ from services.gateway.body import print_json, read_json, read_query, to_message
 from services.gateway.calls import Call, Gateway
 from services.gateway.pages import Pages
 from services.gateway.paths import PathTable
+from services.gateway.ratelimit_guard import Visit
 from services.gateway.routes import Route
 from services.gateway.status import FAULTS, opaque
 
 CALL_SECONDS: Final = 60.0
 """Deadline of a call: HTTP has no way for a client to say one."""
+
+FORWARDED: Final = "x-forwarded-for"
 
 
 class HttpDoor:
@@ -93,14 +96,19 @@ class HttpDoor:
 
     async def _call(self, route: Route, values: list[str], request: Request, send: Send) -> Answer | None:
         with watched(route, "http", request.header(HEADER)) as access:
-            return await self._watched_call(route, values, request, send, access)
+            try:
+                with self._admission.guard.enter(route, request.peer, request.headers.get(FORWARDED, ())) as visit:
+                    return await self._watched_call(route, values, request, send, access, visit)
+            except RateLimitedError as full:
+                access.refused(full)
+                return refusal_answer(full)
 
     async def _watched_call(
-        self, route: Route, values: list[str], request: Request, send: Send, access: Access
+        self, route: Route, values: list[str], request: Request, send: Send, access: Access, visit: Visit
     ) -> Answer | None:
         headers: dict[str, str] = {}
         try:
-            call = await self._open(route, values, request, headers, access)
+            call = await self._open(route, values, request, headers, access, visit)
             if route.is_stream:
                 if request.is_head:
                     access.answered()
@@ -122,11 +130,17 @@ class HttpDoor:
         return Answer(200, body, headers={"cache-control": "no-store", **headers})
 
     async def _open(
-        self, route: Route, values: list[str], request: Request, headers: dict[str, str], access: Access
+        self,
+        route: Route,
+        values: list[str],
+        request: Request,
+        headers: dict[str, str],
+        access: Access,
+        visit: Visit,
     ) -> Call:
         """Read and check a call. `headers` gets the made id as soon as there is one."""
         deadline = asyncio.get_running_loop().time() + CALL_SECONDS
-        caller = await self._authenticator.caller(_credentials(request))
+        caller = await visit.caller(self._authenticator, _credentials(request))
         content = await request.body(route.max_bytes) if route.body else b""
         fields = read_query(request.query, route)
         last_event = request.header(sse.LAST_EVENT_ID)

@@ -23,6 +23,14 @@ MAP_WATCHERS = Gauge("nexus_gateway_map_watchers", "Watchers of live maps, whate
 MAP_READS = Counter("nexus_gateway_map_reads", "Reads of SeatMap, however many watch.", ("outcome",))
 WAITING_CALLS = Gauge("nexus_gateway_waiting_calls", "Calls that wait for Restate to come back.")
 REPEATED_CALLS = Counter("nexus_gateway_repeated_calls", "Calls of Restate made again after it was away.")
+CALLS_IN_FLIGHT = Gauge("nexus_gateway_in_flight", "Calls being answered now, by kind (unary, stream).", ("kind",))
+RATE_LIMIT_STORE_AWAY = Gauge("nexus_gateway_rate_limit_store_away", "1 while the shared store does not answer.")
+_refused = Counter("nexus_gateway_rate_limited", "Calls refused by a limit.", ("limit", "kind"))
+
+
+def refused(limit: str, kind: str) -> None:
+    """Count a call that a limit refused. `limit`: caller, address or in_flight; `kind`: the class of the call."""
+    _refused.labels(limit, kind).inc()
 
 
 def rpc_started(route: Route) -> None:

@@ -142,19 +142,22 @@ def _security(route: Route) -> list[Document]:
 def _parameters(route: Route, schemas: Schemas) -> list[Document]:
     found = [_parameter(path.field, "path", schemas) for path in route.path_fields]
     found += [_parameter(field, "query", schemas) for field in _query_fields(route)]
-    names = {field.name for field in route.method.input_type.fields}
+    names = route.method.input_type.fields_by_name
     if "request_id" in names:
         found.append(
             _header(
                 "Idempotency-Key",
                 "Fills request_id: 1-255 visible ASCII characters. Another request under the same key is refused.",
+                # Unlike the field it cannot be empty: that is a client which lost its key.
+                {"pattern": "^[\\x21-\\x7e]+$", "maxLength": 255},
             )
         )
     if "resume_token" in names and route.is_stream:
-        found.append(_header("Last-Event-ID", "Fills resume_token: the id of the last event received."))
+        bound = {"maxLength": rules_of(names["resume_token"]).max_len}
+        found.append(_header("Last-Event-ID", "Fills resume_token: the id of the last event received.", bound))
     if _is_revalidated(route):
         found.append(
-            _header("If-None-Match", "The `ETag` of an earlier answer: 304 without a body where it still holds.")
+            _header("If-None-Match", "The `ETag` of an earlier answer: 304 without a body where it still holds.", {})
         )
     return found
 
@@ -179,8 +182,8 @@ def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> Document
     return found
 
 
-def _header(name: str, text: str) -> Document:
-    return {"name": name, "in": "header", "description": text, "schema": {"type": "string", "maxLength": 20_000}}
+def _header(name: str, text: str, bounds: Schema) -> Document:
+    return {"name": name, "in": "header", "description": text, "schema": {"type": "string", **bounds}}
 
 
 def _unbound(route: Route) -> Iterable[FieldDescriptor]:
@@ -199,11 +202,13 @@ def _body(route: Route, schemas: Schemas) -> Document:
     kind = route.method.input_type
     if route.body == WHOLE:
         fields = list(_unbound(route))
-        schema: Schema = schemas.message(kind, fields)
+        # A field that is not known is refused: it is a mistake, or somebody's own price.
+        schema: Schema = {**schemas.message(kind, fields), "additionalProperties": False}
         shown = example(kind, fields)
     else:
         part = cast("Descriptor", kind.fields_by_name[route.body].message_type)  # checked when routes are read
-        schema, shown = schemas.ref(part), example(part, part.fields)
+        schema = {**schemas.ref(part), "unevaluatedProperties": False}
+        shown = example(part, part.fields)
         if route.http_method == "PATCH":
             # What is not sent stays: an example that sends everything would suggest otherwise.
             in_path = {path.name for path in route.path_fields}

@@ -101,7 +101,7 @@ class Schemas:
         if kind is not None:
             return self.ref(kind)
         if field.type == FieldDescriptor.TYPE_STRING:
-            return _text(rules)
+            return _text(rules, may_be_empty=not (rules.required or field.is_repeated))
         if field.type not in _SCALARS:
             raise ValueError(f"{field.full_name}: no schema for this type")
         return {**_SCALARS[field.type], **(_range(rules) if field.type in _NUMBERS else {})}
@@ -165,12 +165,14 @@ def _short(kind: Descriptor | EnumDescriptor) -> str:
     return kind.full_name.removeprefix(f"{package}.")
 
 
-def _text(rules: options_pb2.FieldRules) -> Schema:
+def _text(rules: options_pb2.FieldRules, *, may_be_empty: bool) -> Schema:
+    """Describe a text. `may_be_empty`: an empty one is one that is not set, in requests and in answers."""
     schema: Schema = {"type": "string"}
+    left_out = "?" if may_be_empty else ""
     if rules.id:
-        schema |= {"pattern": f"^{ID_PATTERN.pattern}$", "maxLength": MAX_ID_LENGTH}
+        schema |= {"pattern": f"^(?:{ID_PATTERN.pattern}){left_out}$", "maxLength": MAX_ID_LENGTH}
     elif rules.pattern:
-        schema["pattern"] = f"^(?:{rules.pattern})$"
+        schema["pattern"] = f"^(?:{rules.pattern}){left_out}$"
     if rules.required and not rules.id:
         schema["minLength"] = 1
     if rules.max_len:

@@ -25,8 +25,11 @@ from services.gateway.admission import IDEMPOTENCY_KEY, Admission
 from services.gateway.asgi import BODY_SECONDS
 from services.gateway.auth import Authenticator, Credentials
 from services.gateway.calls import Call, Gateway
+from services.gateway.http import FORWARDED
 from services.gateway.ingress import MAX_SECONDS
 from services.gateway.pages import Readiness
+from services.gateway.ratelimit import grpc_peer
+from services.gateway.ratelimit_guard import Visit
 from services.gateway.routes import Route
 from services.gateway.status import FAULTS, STATUS_DETAILS, grpc_code, grpc_details, message_of, opaque
 from services.gateway.validate import words_for_size
@@ -125,10 +128,11 @@ class RpcDoor:
             async def stream(sent: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
                 with _watched(route, context) as access, metrics.STREAMS.labels("grpc").track_inprogress():
                     try:
-                        call = await self._open(route, await _only(sent), context, access)
-                        async with contextlib.aclosing(self._gateway.stream(call)) as messages:
-                            async for message in messages:
-                                yield message
+                        with self._entered(route, context) as visit:
+                            call = await self._open(route, sent, context, access, visit)
+                            async with contextlib.aclosing(self._gateway.stream(call)) as messages:
+                                async for message in messages:
+                                    yield message
                         access.answered()
                     except FAULTS as fault:
                         await _abort(context, opaque(fault), access)
@@ -138,8 +142,9 @@ class RpcDoor:
         async def unary(sent: AsyncIterator[bytes], context: Context) -> Message:
             with _watched(route, context) as access:
                 try:
-                    call = await self._open(route, await _only(sent), context, access)
-                    response = await self._gateway.unary(call)
+                    with self._entered(route, context) as visit:
+                        call = await self._open(route, sent, context, access, visit)
+                        response = await self._gateway.unary(call)
                     access.answered()
                 except FAULTS as fault:
                     await _abort(context, opaque(fault), access)
@@ -148,19 +153,27 @@ class RpcDoor:
 
         return grpc.stream_unary_rpc_method_handler(unary, response_serializer=_serialize)
 
-    async def _open(self, route: Route, data: bytes, context: Context, access: Access) -> Call:
-        if len(data) > route.max_bytes:
-            raise InvalidRequestError(words_for_size(route.max_bytes))
+    def _entered(self, route: Route, context: Context) -> AbstractContextManager[Visit]:
+        forwarded = _texts(context.invocation_metadata() or ()).get(FORWARDED, [])
+        return self._admission.guard.enter(route, grpc_peer(context.peer()), forwarded)
+
+    async def _open(
+        self, route: Route, sent: AsyncIterator[bytes], context: Context, access: Access, visit: Visit
+    ) -> Call:
         metadata = _texts(context.invocation_metadata() or ())
-        caller = await self._authenticator.caller(
+        # Before the message is read: what is refused is not to take memory.
+        caller = await visit.caller(
+            self._authenticator,
             Credentials(
                 metadata.get("authorization", []),
                 metadata.get("x-api-key", []),
                 metadata.get("x-nexus-subject", []),
                 metadata.get("x-nexus-roles", []),
-            )
+            ),
         )
-
+        data = await _only(sent)
+        if len(data) > route.max_bytes:
+            raise InvalidRequestError(words_for_size(route.max_bytes))
         deadline = _deadline(context)
         request = await self._gateway.heavy.run(len(data), lambda: _parse(route, data))
         call = self._admission.open(

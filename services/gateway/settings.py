@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from google.protobuf.descriptor import FileDescriptor
@@ -18,6 +19,9 @@ from services.gateway.cors import ORIGIN_WORDS, is_origin_list
 from services.gateway.ingress import Ingress
 from services.gateway.jwks import JwksKeys
 from services.gateway.keys import RequestKeys
+from services.gateway.ratelimit import ADDRESS_DEFAULTS, CALLER_DEFAULTS, Proxies, parse_limits, parse_networks
+from services.gateway.ratelimit_guard import Guard
+from services.gateway.ratelimit_store import LocalBuckets, SharedBuckets
 from services.gateway.routes import further_files
 
 MAX_WAIT_SECONDS: Final = 300
@@ -27,6 +31,7 @@ HttpUrl = Annotated[
     str, msgspec.Meta(pattern=r"^https?://[^/\s]", description="beginning with http:// or https://, and a host")
 ]
 WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT_SECONDS)]
+Room = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
@@ -36,6 +41,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `descriptors`: file with a FileDescriptorSet whose services are served as well. `ingress_wait_seconds`:
     how long a call waits for a Restate that is away. `auth_test_public_key`: of the tokens with key id `helm-test`.
+    `trusted_proxies`: how many proxies, or which networks, say by X-Forwarded-For whose call it is.
+    `rate_limit_store`: address of the store that all gateways share. `max_in_flight`: calls at once, streams apart.
     """
 
     seal_keys: Secret
@@ -62,6 +69,14 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     insecure_dev: bool = False
     descriptors: str = ""
     otlp_endpoint: OtlpEndpoint = ""
+    rate_limit: bool = True
+    rate_limit_caller: tuple[str, ...] = ()
+    rate_limit_address: tuple[str, ...] = ()
+    rate_limit_exempt: tuple[str, ...] = ()
+    rate_limit_store: Secret = Secret("")
+    trusted_proxies: tuple[str, ...] = ()
+    max_in_flight: Room = 2000
+    max_watches: Room = 20_000
 
 
 def subject_key(settings: GatewaySettings) -> bytes:
@@ -88,6 +103,32 @@ def cors_origins(settings: GatewaySettings) -> tuple[str, ...]:
     if not is_origin_list(settings.cors_origins):
         raise ConfigError({"NEXUS_CORS_ORIGINS": f"expected {ORIGIN_WORDS}"})
     return settings.cors_origins
+
+
+def guard(settings: GatewaySettings) -> Guard:
+    """Make what lets calls in. Raises ConfigError with every variable at fault."""
+    made: dict[str, Any] = {"max_calls": settings.max_in_flight, "max_watches": settings.max_watches}
+    if not settings.rate_limit:
+        return Guard(**made)
+    store = settings.rate_limit_store.reveal().strip()
+    readers: dict[str, tuple[str, Callable[[], Any]]] = {
+        "NEXUS_RATE_LIMIT_CALLER": ("caller", lambda: parse_limits(settings.rate_limit_caller, CALLER_DEFAULTS)),
+        "NEXUS_RATE_LIMIT_ADDRESS": ("address", lambda: parse_limits(settings.rate_limit_address, ADDRESS_DEFAULTS)),
+        "NEXUS_RATE_LIMIT_EXEMPT": ("exempt", lambda: parse_networks(settings.rate_limit_exempt)),
+        "NEXUS_TRUSTED_PROXIES": ("proxies", lambda: Proxies.parse(settings.trusted_proxies)),
+        "NEXUS_RATE_LIMIT_STORE": ("buckets", lambda: SharedBuckets(store) if store else LocalBuckets()),
+    }
+    problems: dict[str, str] = {}
+    for variable, (name, read) in readers.items():
+        try:
+            made[name] = read()
+        except ValueError as error:
+            # The library's own text may quote the address, and with it a password.
+            expected = "an address as in redis://host:6379/0" if name == "buckets" else error
+            problems[variable] = f"expected {expected}"
+    if problems:
+        raise ConfigError(problems)
+    return Guard(**made)
 
 
 def certificates(settings: GatewaySettings) -> Certificates | None:

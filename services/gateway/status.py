@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ from services.gateway.ingress import FINGERPRINT
 
 DOMAIN: Final = "nexus.v1"
 STATUS_DETAILS: Final = "grpc-status-details-bin"
-RETRY_SECONDS: Final = 1
 MAX_MESSAGE: Final = 512
 """Characters of a message; the trailers of an answer must stay below the 8 kB that clients accept."""
 
@@ -73,8 +73,10 @@ def grpc_details(error: NexusError) -> bytes:
                 ]
             )
         )
-    if error.is_retryable:
-        details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
+    if (seconds := error.retry_seconds) is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMicroseconds(round(seconds * 1e6))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -92,10 +94,21 @@ def http_body(error: NexusError, status: int | None = None) -> dict[str, Any]:
     if violations:
         listed = [{"field": name, "description": words} for name, words in violations.items()]
         details.append({"@type": _type_url("BadRequest"), "field_violations": listed})
-    if error.is_retryable:
-        details.append({"@type": _type_url("RetryInfo"), "retry_delay": f"{RETRY_SECONDS}s"})
+    if (seconds := error.retry_seconds) is not None:
+        details.append({"@type": _type_url("RetryInfo"), "retry_delay": _duration(seconds)})
     code = error.http_status if status is None else status
     return {"error": {"code": code, "status": error.grpc_code, "message": message_of(error), "details": details}}
+
+
+def retry_after(error: NexusError) -> dict[str, str]:
+    """Give the header Retry-After, in whole seconds, where repeating helps. Source: RFC 9110, section 10.2.3."""
+    seconds = error.retry_seconds
+    return {} if seconds is None else {"retry-after": str(math.ceil(seconds))}
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration as proto3 JSON does."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 def _type_url(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from services.common.states import SeatStatus
 
@@ -31,11 +32,23 @@ LETTERS = {
 }
 
 
+class Change(NamedTuple):
+    """A change that the section has counted."""
+
+    revision: int
+    seat_id: str
+    status: SeatStatus
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The section's own count of changes; it never goes back."""
+    """The section's own count of changes, which never goes back, and the page of the log that it writes on.
+
+    One value, so that what is counted is also in the log. A full page is stored by itself when the next begins.
+    """
 
     revision: int = 0
+    changes: list[Change] = field(default_factory=list)
     schema_version: int = 1
 
 
@@ -56,6 +69,7 @@ class Chunk:
 class News:
     """What a Ticket told: the seat's place in the section, its status and the Ticket's revision."""
 
+    seat_id: str
     position: int
     status: SeatStatus
     revision: int
@@ -90,7 +104,14 @@ def apply(section: Section, chunk: Chunk, news: News) -> tuple[Section, Chunk]:
     changed = replace(chunk, statuses=statuses, revisions=revisions, held_until=held_until)
     if (statuses, held_until) == (chunk.statuses, chunk.held_until):
         return section, changed
-    return replace(section, revision=section.revision + 1), changed
+    return counted(section, news.seat_id, news.status), changed
+
+
+def counted(section: Section, seat_id: str, status: SeatStatus) -> Section:
+    """Count a change and write it on the page of its revision."""
+    change = Change(section.revision + 1, seat_id, status)
+    begins_page = log_page_of(change.revision) != log_page_of(section.revision)
+    return replace(section, revision=change.revision, changes=[*([] if begins_page else section.changes), change])
 
 
 def forget(chunk: Chunk) -> Chunk:

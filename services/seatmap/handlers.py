@@ -1,7 +1,7 @@
 """SeatMap: the virtual object of one section, key `event:section`. A view; it decides nothing.
 
 State, lazily loaded: `section` (Section), `seats:{chunk}` (Seats), `status:{chunk}` (Chunk),
-`log:{page}` (LogPage).
+`log:{page}` (LogPage: full ones; the last page is in Section).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import restate
 
-from services.common.handlers import GIVES_UP, add_ping, load, now, private, public, save
+from services.common.handlers import GIVES_UP, add_ping, load, loading, now, private, public, save
 from services.common.messages import Caller, Nothing
 from services.seatmap import domain
-from services.seatmap.domain import Chunk, Section
+from services.seatmap.domain import Change, Chunk, Section
 from services.seatmap.messages import (
     APPLY,
     GET_SECTION,
@@ -45,9 +45,9 @@ class Seats:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Changes of the section, oldest first."""
+    """A full page of the section's changes, oldest first."""
 
-    changes: list[SectionChange]
+    changes: list[Change]
     schema_version: int = 1
 
 
@@ -55,14 +55,15 @@ class LogPage:
 async def apply(ctx: restate.ObjectContext, request: ApplyRequest) -> Nothing:
     """Take a Ticket's news in."""
     name = f"status:{domain.chunk_of(request.position)}"
-    section = await load(ctx, SECTION, Section) or Section()
-    chunk = await load(ctx, name, Chunk) or Chunk()
-    news = domain.News(request.position, request.status, request.revision, request.held_until)
+    loading_section, loading_chunk = loading(ctx, SECTION, Section), loading(ctx, name, Chunk)
+    section = await loading_section or Section()
+    chunk = await loading_chunk or Chunk()
+    news = domain.News(request.seat_id, request.position, request.status, request.revision, request.held_until)
     section_after, chunk_after = domain.apply(section, chunk, news)
     if chunk_after is not chunk:
         save(ctx, name, chunk_after)
     if section_after is not section:
-        await _log(ctx, SectionChange(section_after.revision, request.seat_id, request.status))
+        _turn_page(ctx, section, section_after)
         # Last: a shared handler sees each write as it is made, and what the section counts must be in the log.
         save(ctx, SECTION, section_after)
     return Nothing()
@@ -83,30 +84,37 @@ async def get(ctx: restate.ObjectSharedContext, request: GetSection, _caller: Ca
     """Show the changes after a revision, or seats in the order of the layout."""
     section = await load(ctx, SECTION, Section) or Section()
     if request.since is not None:
-        return await _changes(ctx, section.revision, request.since)
+        return await _changes(ctx, section, request.since)
     return await _seats(ctx, section.revision, request.position, request.limit)
 
 
-async def _log(ctx: restate.ObjectContext, change: SectionChange) -> None:
-    number = domain.log_page_of(change.revision)
-    page = await load(ctx, f"log:{number}", LogPage) or LogPage([])
-    # A change that was logged and then not counted, because its invocation was killed, is replaced.
-    kept = [old for old in page.changes if old.revision < change.revision]
-    save(ctx, f"log:{number}", LogPage([*kept, change]))
-    dropped = domain.dropped_log_page(change.revision)
+def _turn_page(ctx: restate.ObjectContext, before: Section, after: Section) -> None:
+    """Store the page of the log that is full, and drop the one that is too old."""
+    full = domain.log_page_of(before.revision)
+    if before.revision and full != domain.log_page_of(after.revision):
+        save(ctx, _log_page(full), LogPage(before.changes))
+    dropped = domain.dropped_log_page(after.revision)
     if dropped is not None:
-        ctx.clear(f"log:{dropped}")
+        ctx.clear(_log_page(dropped))
 
 
-async def _changes(ctx: restate.ObjectSharedContext, revision: int, since: int) -> SectionPage:
+async def _changes(ctx: restate.ObjectSharedContext, section: Section, since: int) -> SectionPage:
+    revision = section.revision
     numbers = domain.log_pages(revision, since)
     if numbers is None:
         return SectionPage(revision, is_gone=True)
-    pages = [await load(ctx, f"log:{number}", LogPage) or LogPage([]) for number in numbers]
-    changes = [change for page in pages for change in page.changes if since < change.revision <= revision]
+    full = [number for number in numbers if number != domain.log_page_of(revision)]
+    pages = [await load(ctx, _log_page(number), LogPage) or LogPage([]) for number in full]
+    if len(full) != len(numbers):
+        pages.append(LogPage(section.changes))
+    changes = [SectionChange(*change) for page in pages for change in page.changes if since < change.revision]
     # Pages are read one by one, so an old one may have fallen off meanwhile.
     is_gone = len(changes) != revision - since
     return SectionPage(revision, changes=[] if is_gone else changes, is_gone=is_gone)
+
+
+def _log_page(number: int) -> str:
+    return f"log:{number}"
 
 
 async def _seats(ctx: restate.ObjectSharedContext, revision: int, position: int, limit: int) -> SectionPage:

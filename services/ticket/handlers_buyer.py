@@ -76,7 +76,7 @@ async def hold(ctx: restate.ObjectContext, request: HoldSeats, caller: Caller) -
     """Claim seats until expires_at, all or none."""
     # The clock of the hold, and an id that cannot be guessed.
     at = await moment(ctx)
-    return _view(await _claim(ctx, request.seat_ids, at, hold_id=f"h-{at.token}", caller=caller))
+    return _view(await _claim(ctx, request.seat_ids, at, f"h-{at.token}", caller))
 
 
 @private(BUYER, HOLD_FOR_ORDER)
@@ -84,15 +84,18 @@ async def hold_for_order(ctx: restate.ObjectContext, request: HoldForOrderReques
     """Claim seats for an order and begin its payment at once."""
     at = await moment(ctx)
     caller = Caller(split_key(ctx.key())[1])
-    claimed = await _claim(ctx, request.seat_ids, at, hold_id=request.hold_id, caller=caller, made_by=request.order_id)
-    return await _begin(ctx, claimed, request.order_id, at.at)
+    # Born PAYING: nobody could do anything with it in between, and it spares a round of writes.
+    return _payable(await _claim(ctx, request.seat_ids, at, request.hold_id, caller, request.order_id), at.at)
 
 
 @private(BUYER, BEGIN_CHECKOUT)
 async def begin_checkout(ctx: restate.ObjectContext, request: BeginCheckoutRequest) -> PayableHold:
     """Move an OPEN hold to PAYING for an order."""
     found = await _require(ctx, request.hold_id)
-    return await _begin(ctx, found, request.order_id, await now(ctx))
+    at = await now(ctx)
+    paying = domain.begin_checkout(found, order_id=request.order_id, now=at)
+    await _keep(ctx, paying)
+    return _payable(paying, at)
 
 
 @private(BUYER, FINISH_CHECKOUT)
@@ -175,9 +178,12 @@ async def list_orders(ctx: restate.ObjectSharedContext, request: ListOrders, _ca
 
 
 async def _claim(
-    ctx: restate.ObjectContext, seat_ids: list[str], at: Moment, *, hold_id: str, caller: Caller, made_by: str = ""
+    ctx: restate.ObjectContext, seat_ids: list[str], at: Moment, hold_id: str, caller: Caller, order_id: str = ""
 ) -> Hold:
-    """Write the hold, set its timer, then reserve its seats one after another."""
+    """Write the hold, set its timer, then reserve its seats one after another.
+
+    `order_id`: the order that makes the hold and pays it at once.
+    """
     # Event alone knows terms and prices; it never waits, so neither do we for long.
     quote = await call(
         ctx, QUOTE, split_key(ctx.key())[0], QuoteRequest(sorted(seat_ids), Caller(caller.subject), for_sale_at=at.at)
@@ -185,9 +191,11 @@ async def _claim(
     holds = await load(ctx, HOLDS, HoldList) or HoldList()
     orders = await load(ctx, ORDERS, OrderList) or OrderList()
     domain.require_within_limit(holds, orders, wanted=len(seat_ids), limit=quote.max_seats_per_buyer, now=at.at)
-    made = replace(_hold_of(ctx, quote, at.at, hold_id), made_by=made_by)
+    made = _hold_of(ctx, quote, at.at, hold_id)
+    if order_id:
+        made = domain.begin_checkout(replace(made, made_by=order_id), order_id=order_id, now=at.at)
     # Before the first reserve: whatever happens to this invocation, the timer frees the seats.
-    await _keep(ctx, made)
+    _store(ctx, holds, made)
     send(ctx, ARM, ctx.key(), ExpireRequest(hold_id, made.expires_at, made.seat_ids))
     await _reserve_all(ctx, made, quote, at.at)
     facts.count(facts.HOLDS, outcome="made")
@@ -231,9 +239,7 @@ async def _conflicts(ctx: restate.ObjectContext, event_id: str, seat_ids: list[s
     return {seat_id: look.status.name for seat_id, look in looks if look.status is not SeatStatus.AVAILABLE}
 
 
-async def _begin(ctx: restate.ObjectContext, found: Hold, order_id: str, at: datetime) -> PayableHold:
-    paying = domain.begin_checkout(found, order_id=order_id, now=at)
-    await _keep(ctx, paying)
+def _payable(paying: Hold, at: datetime) -> PayableHold:
     return PayableHold(
         _view(paying), at, paying.pay_until or at, paying.event_title, paying.event_venue, paying.event_starts_at
     )
@@ -247,8 +253,12 @@ async def _require(ctx: restate.ObjectContext | restate.ObjectSharedContext, hol
 
 
 async def _keep(ctx: restate.ObjectContext, hold_: Hold) -> None:
-    """Store a hold and its line in the list; holds that fall off the list are forgotten."""
-    holds = await load(ctx, HOLDS, HoldList) or HoldList()
+    """Store a hold and its line in the list."""
+    _store(ctx, await load(ctx, HOLDS, HoldList) or HoldList(), hold_)
+
+
+def _store(ctx: restate.ObjectContext, holds: HoldList, hold_: Hold) -> None:
+    """Store a hold and its line in the list that was read; holds that fall off the list are forgotten."""
     listed, dropped = domain.listed(holds, hold_)
     save(ctx, HOLDS, listed)
     save(ctx, _name(hold_.hold_id), hold_)

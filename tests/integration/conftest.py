@@ -14,6 +14,7 @@ from tests.integration.behind import behind, scratch  # noqa: F401  fixtures for
 from tests.integration.booking import open_hall  # noqa: F401  a fixture for the tests of holds and maps
 from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders
 from tests.integration.client import Client, NewEvent, Token, make_stack, new_event, register, sign
+from tests.integration.operating import operated_stack, operator  # noqa: F401  fixtures for the tests of ops
 from tests.integration.second_gateway import second_gateway  # noqa: F401  a fixture for tests with two gateways
 from tests.integration.world import world  # noqa: F401  a fixture for the tests of bad input and ownership
 

@@ -149,6 +149,22 @@ def test_only_the_registrar_reaches_the_admin_api() -> None:
         assert not under(reached(module), "services.registrar"), module
 
 
+def test_ops_looks_at_stored_types_and_takes_no_rule() -> None:
+    """It reads state as domains and messages describe it; no handler, no saga, and the audit's rules nothing at all."""
+    for module in of("services.ops"):
+        found = under(imports(module), *(f"services.{name}" for name in BOOKING))
+        kinds = {name.split(".")[2].partition("_")[0] for name in found}
+        assert kinds <= {"domain", "messages", "payments", "provider"}, f"{module} imports {found}"
+
+
+def test_nobody_builds_on_ops() -> None:
+    """But the command line, which checks signatures as ops makes them."""
+    for module in sorted(MODULES):
+        if not module.startswith(("services.ops", "services.cli")):
+            assert not under(imports(module), "services.ops"), module
+    assert under(reached("services.cli.opsview"), "services.ops") <= {"services.ops", "services.ops.signing"}
+
+
 def test_handwritten_files_are_short() -> None:
     """About 300 lines at most: a longer one holds two things."""
     long = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}

@@ -11,6 +11,7 @@ from services.gateway.metrics import _camel
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 PROCESSES = {
+    "services.ops.metrics": {"ops"},
     "services.common.endpoint": {"endpoints"},
     "services.common.facts": {"ticket", "checkout"},
     "services.gateway.metrics": {"gateway"},

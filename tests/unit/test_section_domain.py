@@ -21,6 +21,10 @@ AVAILABLE, HELD, SOLD, BLOCKED = SeatStatus.AVAILABLE, SeatStatus.HELD, SeatStat
 EMPTY = (Section(), Chunk())
 
 
+def news_of(position: int, status: SeatStatus, revision: int, held_until: datetime | None = None) -> News:
+    return News(f"A-{position}", position, status, revision, held_until)
+
+
 def told(state: tuple[Section, Chunk], *news: News) -> tuple[Section, Chunk]:
     for each in news:
         state = domain.apply(*state, each)
@@ -30,7 +34,7 @@ def told(state: tuple[Section, Chunk], *news: News) -> tuple[Section, Chunk]:
 @pytest.mark.parametrize(("status", "letter"), [(AVAILABLE, "A"), (HELD, "H"), (SOLD, "S"), (BLOCKED, "B")])
 def test_news_is_shown_at_its_place_only(status: SeatStatus, letter: str) -> None:
     """A seat's news changes that seat and no other."""
-    section, chunk = told(EMPTY, News(1, SOLD, 1), News(107, status, 4))
+    section, chunk = told(EMPTY, news_of(1, SOLD, 1), news_of(107, status, 4))
     assert chunk.statuses == "AS" + "A" * 5 + letter + "A" * 92
     assert (chunk.revisions[1], chunk.revisions[7]) == (1, 4)
     assert chunk.revisions.count(domain.NEVER) == 98
@@ -39,8 +43,8 @@ def test_news_is_shown_at_its_place_only(status: SeatStatus, letter: str) -> Non
 
 def test_only_newer_news_counts() -> None:
     """News that is older than what is known, or known already, changes nothing at all."""
-    section, chunk = told(EMPTY, News(3, HELD, 2, DEADLINE))
-    for stale in (News(3, AVAILABLE, 1), News(3, SOLD, 2), News(3, AVAILABLE, 0)):
+    section, chunk = told(EMPTY, news_of(3, HELD, 2, DEADLINE))
+    for stale in (news_of(3, AVAILABLE, 1), news_of(3, SOLD, 2), news_of(3, AVAILABLE, 0)):
         after = domain.apply(section, chunk, stale)
         assert after[0] is section
         assert after[1] is chunk
@@ -48,16 +52,16 @@ def test_only_newer_news_counts() -> None:
 
 def test_first_announcement_of_an_untouched_seat_is_taken_in() -> None:
     """A Ticket at revision 0 is news to a map that has never heard of it, though nothing shows."""
-    section, chunk = told(EMPTY, News(0, AVAILABLE, 0))
+    section, chunk = told(EMPTY, news_of(0, AVAILABLE, 0))
     assert chunk.revisions[0] == 0
     assert section.revision == 0
 
 
 def test_section_counts_what_shows() -> None:
     """The section's revision moves by one where a seat's status changes, and not where it only repeats."""
-    section, chunk = told(EMPTY, News(0, HELD, 1, DEADLINE), News(0, SOLD, 2), News(1, BLOCKED, 1))
+    section, chunk = told(EMPTY, news_of(0, HELD, 1, DEADLINE), news_of(0, SOLD, 2), news_of(1, BLOCKED, 1))
     assert section.revision == 3
-    assert domain.apply(section, chunk, News(0, SOLD, 5)) == (
+    assert domain.apply(section, chunk, news_of(0, SOLD, 5)) == (
         section,
         replace(chunk, revisions=[5, 1, *[domain.NEVER] * 98]),
     )
@@ -65,30 +69,30 @@ def test_section_counts_what_shows() -> None:
 
 def test_hold_that_follows_a_lapsed_one_is_counted() -> None:
     """A seat that showed AVAILABLE after its hard deadline and is HELD again is a change that watchers get."""
-    section, chunk = told(EMPTY, News(0, HELD, 1, DEADLINE))
+    section, chunk = told(EMPTY, news_of(0, HELD, 1, DEADLINE))
     assert domain.shown(chunk, 1, DEADLINE) == "A"
-    later, chunk = told((section, chunk), News(0, HELD, 2, DEADLINE + timedelta(hours=1)))
+    later, chunk = told((section, chunk), news_of(0, HELD, 2, DEADLINE + timedelta(hours=1)))
     assert domain.shown(chunk, 1, DEADLINE) == "H"
     assert later.revision == section.revision + 1
 
 
 def test_lapsed_hold_shows_as_available_to_the_instant() -> None:
     """From its hard deadline on a held seat is shown as AVAILABLE; the others are not touched by that."""
-    _, chunk = told(EMPTY, News(0, HELD, 1, DEADLINE), News(1, HELD, 1, DEADLINE + TICK), News(2, SOLD, 1))
+    _, chunk = told(EMPTY, news_of(0, HELD, 1, DEADLINE), news_of(1, HELD, 1, DEADLINE + TICK), news_of(2, SOLD, 1))
     assert domain.shown(chunk, 4, DEADLINE - TICK) == "HHSA"
     assert domain.shown(chunk, 4, DEADLINE) == "AHSA"
 
 
 def test_sold_or_released_seat_has_no_deadline() -> None:
     """A seat that was held and then sold is never shown as AVAILABLE again by the hold's deadline."""
-    _, chunk = told(EMPTY, News(0, HELD, 1, DEADLINE), News(0, SOLD, 2), News(5, HELD, 1, DEADLINE))
+    _, chunk = told(EMPTY, news_of(0, HELD, 1, DEADLINE), news_of(0, SOLD, 2), news_of(5, HELD, 1, DEADLINE))
     assert domain.shown(chunk, 1, DEADLINE + timedelta(days=1)) == "S"
     assert chunk.held_until == {5: DEADLINE}
 
 
 def test_only_the_asked_seats_are_shown() -> None:
     """A chunk that is not full shows as many seats as there are, whatever deadlines it keeps."""
-    _, chunk = told(EMPTY, News(3, HELD, 1, DEADLINE))
+    _, chunk = told(EMPTY, news_of(3, HELD, 1, DEADLINE))
     assert domain.shown(chunk, 3, DEADLINE) == "AAA"
     assert domain.shown(chunk, domain.CHUNK_SEATS, NOW) == chunk.statuses
     assert domain.shown(chunk, 0, NOW) == ""
@@ -96,10 +100,10 @@ def test_only_the_asked_seats_are_shown() -> None:
 
 def test_forgetting_lets_every_ticket_speak_again() -> None:
     """After `forget` the map still shows what it showed, and a Ticket of any revision repairs its seat."""
-    section, chunk = told(EMPTY, News(0, SOLD, 9), News(1, HELD, 3, DEADLINE))
+    section, chunk = told(EMPTY, news_of(0, SOLD, 9), news_of(1, HELD, 3, DEADLINE))
     forgotten = domain.forget(chunk)
     assert (forgotten.statuses, forgotten.held_until) == (chunk.statuses, chunk.held_until)
-    repaired, after = told((section, forgotten), News(0, AVAILABLE, 0))
+    repaired, after = told((section, forgotten), news_of(0, AVAILABLE, 0))
     assert after.statuses[0] == "A"
     assert repaired.revision == section.revision + 1
 
@@ -181,8 +185,9 @@ class OneSection(RuleBasedStateMachine):
         super().__init__()
         self.section = Section()
         self.chunks = {0: Chunk(), 1: Chunk()}
-        self.told: dict[int, list[News]] = {place: [News(place, AVAILABLE, 0)] for place in PLACES}
+        self.told: dict[int, list[News]] = {place: [news_of(place, AVAILABLE, 0)] for place in PLACES}
         self.log: list[tuple[int, int, str]] = []
+        self.pages: dict[int, list[domain.Change]] = {}
         self.pictures = {0: "A" * SEATS}
         self.known: dict[int, int] = dict.fromkeys(PLACES, domain.NEVER)
 
@@ -197,6 +202,7 @@ class OneSection(RuleBasedStateMachine):
         assert self.section.revision in (before, before + 1)
         if self.section.revision > before:
             self.log.append((self.section.revision, news.position, domain.LETTERS[news.status]))
+            self.pages[domain.log_page_of(self.section.revision)] = self.section.changes
             self.pictures[self.section.revision] = self.picture()
         self.known[news.position] = max(self.known[news.position], news.revision)
 
@@ -204,7 +210,7 @@ class OneSection(RuleBasedStateMachine):
     def ticket_changes(self, seat: int, status: SeatStatus, skip: int) -> None:
         revision = self.told[PLACES[seat]][-1].revision + skip
         held_until = NOW + timedelta(seconds=revision) if status is HELD else None
-        self.told[PLACES[seat]].append(News(PLACES[seat], status, revision, held_until))
+        self.told[PLACES[seat]].append(news_of(PLACES[seat], status, revision, held_until))
 
     @rule(seat=st.integers(0, SEATS - 1), pick=st.integers(0, 100))
     def news_arrives(self, seat: int, pick: int) -> None:
@@ -244,6 +250,13 @@ class OneSection(RuleBasedStateMachine):
             assert chunk.statuses[place % 100] == domain.LETTERS[newest.status]
             assert chunk.held_until.get(place % 100) == newest.held_until
             assert chunk.revisions[place % 100] == revision
+
+    @invariant()
+    def pages_of_the_log_hold_each_change_once(self) -> None:
+        written = [change for number in sorted(self.pages) for change in self.pages[number]]
+        expected = [(revision, f"A-{place}", letter) for revision, place, letter in self.log]
+        assert [(change.revision, change.seat_id, domain.LETTERS[change.status]) for change in written] == expected
+        assert all(len(page) <= domain.LOG_PAGE_CHANGES for page in self.pages.values())
 
     @invariant()
     def watcher_can_go_on_from_any_picture(self) -> None:
