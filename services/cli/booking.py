@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from services.cli import eventcommands, mapcommand
-from services.cli.connection import AsJson, At, Roles, Seconds, Signed, Subject, connected
+from services.cli.connection import AsJson, Connection, Seconds, asks_gateway, connected
 from services.cli.show import clock, console, moment, money, print_json, print_table, remaining, seats_of, styled, word
 
 buying = typer.Typer()
@@ -27,21 +27,20 @@ EventId = Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, 
 
 
 @buying.command(rich_help_panel=BUYING)
-def hold(  # noqa: PLR0913, PLR0917 - its options are its arguments
+@asks_gateway()
+def hold(
     event: EventId,
     seats: Annotated[list[str], typer.Argument(metavar="SEAT", help="Ids of the seats, for example A-1-1.")],
     request_id: Annotated[
         str, typer.Option("--request-id", help="Repeating the command with the same one gives the same hold.")
     ] = "",
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     seconds: Seconds = 30,
     as_json: AsJson = False,
 ) -> None:
     """Hold seats for a while, all of them or none."""
-    with connected(gateway, token, subject, role, seconds=seconds) as door:
+    with connected(to, seconds=seconds) as door:
         made = door.call("HoldSeats", {"event_id": event, "seat_ids": seats, "request_id": request_id})
     if as_json:
         print_json(made)
@@ -49,23 +48,22 @@ def hold(  # noqa: PLR0913, PLR0917 - its options are its arguments
     out = console()
     out.print(f"[green]held[/] {seats_of(made['seats'])} for {_total(made)}, {remaining(made['expires_at'])} left")
     _print_seats(made)
-    who = f" --as {subject}" if subject else ""
+    who = f" --as {to.subject}" if to.subject else ""
     out.print(f"buy:     nexus buy {event} --hold {made['hold_id']} --email YOU@HOST{who}", style="dim", soft_wrap=True)
     out.print(f"release: nexus release {event} {made['hold_id']}{who}", style="dim", soft_wrap=True)
 
 
 @buying.command(rich_help_panel=BUYING)
+@asks_gateway()
 def release(
     event: EventId,
     hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="Id of the hold.")],
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     as_json: AsJson = False,
 ) -> None:
     """Give the seats of a hold back."""
-    with connected(gateway, token, subject, role) as door:
+    with connected(to) as door:
         released = door.call("ReleaseHold", {"event_id": event, "hold_id": hold_id})
     if as_json:
         print_json(released)
@@ -74,7 +72,8 @@ def release(
 
 
 @buying.command(rich_help_panel=BUYING)
-def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
+@asks_gateway()
+def buy(  # noqa: PLR0913  its options are its arguments
     event: EventId,
     email: Annotated[str, typer.Option("--email", help="Where the tickets are mailed to.")],
     seats: Annotated[list[str] | None, typer.Argument(metavar="SEAT", help="Seats to hold and pay at once.")] = None,
@@ -84,10 +83,8 @@ def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
         typer.Option("--card", help="The payment provider's token; the simulator knows card_success, card_decline ..."),
     ] = "card_success",
     order_id: Annotated[str, typer.Option("--order", help="Id of the order; repeating it never buys twice.")] = "",
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     seconds: Seconds = CHECKOUT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -104,7 +101,7 @@ def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
         "order_id": order_id,
         **({"hold_id": hold_id} if hold_id else {"seat_ids": seats}),
     }
-    with connected(gateway, token, subject, role, seconds=seconds) as door:
+    with connected(to, seconds=seconds) as door:
         bought = door.call("Checkout", request)
     if as_json:
         print_json(bought)
@@ -113,16 +110,15 @@ def buy(  # noqa: PLR0913, PLR0917 - its options are its arguments
 
 
 @buying.command(rich_help_panel=BUYING)
+@asks_gateway()
 def orders(
     event: EventId,
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     as_json: AsJson = False,
 ) -> None:
     """List your orders of an event, newest first."""
-    with connected(gateway, token, subject, role) as door:
+    with connected(to) as door:
         found = list(door.pages("ListOrders", {"event_id": event, "page_size": 50}, "orders"))
     if as_json:
         print_json({"orders": found})
@@ -145,16 +141,15 @@ def orders(
 
 
 @buying.command(rich_help_panel=BUYING)
+@asks_gateway()
 def order(
     order_id: Annotated[str, typer.Argument(metavar="ORDER", help="Id of the order.")],
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     as_json: AsJson = False,
 ) -> None:
     """Show an order of yours: its seats, its payment, each step with its time."""
-    with connected(gateway, token, subject, role) as door:
+    with connected(to) as door:
         found = door.call("GetOrder", {"order_id": order_id})
     if as_json:
         print_json(found)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grpc
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
 from services.cli.errors import CallError
-from services.cli.failures import failure
+
+if TYPE_CHECKING:
+    from services.cli.client import Gateway
 
 __all__ = ["CallError", "call", "find", "methods", "names"]
 
@@ -46,30 +47,16 @@ def find(name: str) -> tuple[str, MethodDescriptor]:
     return hits[0], all_methods[hits[0]]
 
 
-def call(address: str, name: str, body: str, token: str | None, seconds: float) -> Iterator[dict[str, Any]]:
+def call(door: Gateway, name: str, body: str, seconds: float) -> Iterator[dict[str, Any]]:
     """Call an RPC; give the answer, or those of a stream as they come. Raises CallError and GatewayError."""
-    path, method = find(name)
+    _, method = find(name)
     request_type = message_factory.GetMessageClass(method.input_type)
-    response_type = message_factory.GetMessageClass(method.output_type)
     try:
         request = json_format.Parse(body, request_type())
     except json_format.ParseError as error:
         problem = " ".join(str(error).split())
         raise CallError(f"the JSON does not fit {method.input_type.full_name}: {problem}") from error
-    metadata = (("authorization", f"Bearer {token}"),) if token else ()
-    with grpc.insecure_channel(address) as channel:
-        make: Any = channel.unary_stream if method.server_streaming else channel.unary_unary
-        stub = make(
-            f"/{path}",
-            request_serializer=request_type.SerializeToString,
-            response_deserializer=response_type.FromString,
-        )
-        try:
-            answer = stub(request, metadata=metadata, timeout=seconds)
-            for message in answer if method.server_streaming else [answer]:
-                yield json_format.MessageToDict(message, preserving_proto_field_name=True)
-        except grpc.RpcError as error:
-            raise failure(error, address) from None
+    yield from door.stream(name, request, seconds)
 
 
 def names() -> Sequence[str]:

@@ -16,13 +16,27 @@ _HEADERS_OF_IDS: Final = ("nexus-order-id", "nexus-event-id")
 
 
 class Gateway:
-    """A connection to the gRPC door. `token`: bearer token, or None for what is public."""
+    """A connection to the gRPC door.
 
-    def __init__(self, address: str, token: str | None, seconds: float = 30) -> None:
+    `token`: bearer token, or None for what is public; `credentials`: of TLS, or None for a connection in the clear.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str | None,
+        seconds: float = 30,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self.address = address
         self._seconds = seconds
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self._channel = grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)])
+        options = [("grpc.max_send_message_length", -1)]
+        self._channel = (
+            grpc.secure_channel(address, credentials, options)
+            if credentials
+            else grpc.insecure_channel(address, options)
+        )
 
     def __enter__(self) -> Self:
         """Give the gateway itself."""
@@ -41,15 +55,18 @@ class Gateway:
         except grpc.RpcError as error:
             raise failure(error, self.address, _told_id(answer)) from None
 
-    def stream(self, name: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Call an RPC that streams, without a deadline. Raises GatewayError."""
+    def stream(
+        self, name: str, request: Mapping[str, Any] | Message, seconds: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Call an RPC and give its answers as they come, by default without a deadline. Raises GatewayError."""
         stub, message = self._stub(name, request)
-        answers = stub(message, metadata=self._metadata)
+        is_unary = isinstance(stub, grpc.UnaryUnaryMultiCallable)
+        answers = (stub.future if is_unary else stub)(message, metadata=self._metadata, timeout=seconds)
         try:
-            for answer in answers:
+            for answer in [answers.result()] if is_unary else answers:
                 yield json_format.MessageToDict(answer, preserving_proto_field_name=True)
         except grpc.RpcError as error:
-            raise failure(error, self.address) from None
+            raise failure(error, self.address, _told_id(answers) if is_unary else "") from None
         finally:
             answers.cancel()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from services.cli.connection import AsJson, At, Roles, Signed, Subject, connected, reported
+from services.cli.connection import AsJson, Connection, asks_gateway, connected, reported
 from services.cli.roles import Role
 from services.cli.show import console, moment, money, print_json, print_table, styled, word, working
 
@@ -19,12 +19,11 @@ app = typer.Typer(help="List, show and create events.", invoke_without_command=T
 
 
 @app.callback()
+@asks_gateway()
 def events(
     ctx: typer.Context,
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     as_json: AsJson = False,
 ) -> None:
     """List published events, newest first, and your own drafts."""
@@ -35,7 +34,7 @@ def events(
             # Here they would say nothing to the command that follows.
             raise typer.BadParameter(f"give options after the command: nexus events {ctx.invoked_subcommand} ...")
         return
-    with connected(gateway, token, subject, role, is_public=True, default_role=Role.ORGANIZER) as door:
+    with connected(to, is_public=True, default_role=Role.ORGANIZER) as door:
         found = list(door.pages("ListEvents", {"page_size": 100}, "events"))
     if as_json:
         print_json({"events": found})
@@ -58,16 +57,15 @@ def events(
 
 
 @app.command()
+@asks_gateway()
 def show(
     event: Annotated[str, typer.Argument(metavar="EVENT", help="Id of the event, for example demo.")],
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     as_json: AsJson = False,
 ) -> None:
     """Show an event: its terms, prices and sections."""
-    with connected(gateway, token, subject, role, is_public=True, default_role=Role.ORGANIZER) as door:
+    with connected(to, is_public=True, default_role=Role.ORGANIZER) as door:
         found = door.call("GetEvent", {"event_id": event})
     if as_json:
         print_json(found)
@@ -76,6 +74,7 @@ def show(
 
 
 @app.command()
+@asks_gateway()
 def create(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML or JSON of an event, or pretix's plan as JSON.")],
     publish: Annotated[bool, typer.Option("--publish", help="Open the sale at once.")] = False,
@@ -83,10 +82,8 @@ def create(
         Path | None,
         typer.Option("--prices", help="Price list of a pretix plan; default: PLAN.prices.yaml beside PLAN.json."),
     ] = None,
-    gateway: At = None,
-    token: Signed = None,
-    subject: Subject = None,
-    role: Roles = None,
+    *,
+    to: Connection,
     as_json: AsJson = False,
 ) -> None:
     """Create an event from a file: an event file (see examples/) or a seating plan of pretix.
@@ -99,7 +96,7 @@ def create(
         from services.cli.eventfile import create_request, read_event, seat_count
 
         event = read_event(file, prices)
-        with connected(gateway, token, subject, role, default_role=Role.ORGANIZER, seconds=CREATE_SECONDS) as door:
+        with connected(to, default_role=Role.ORGANIZER, seconds=CREATE_SECONDS) as door:
             progress.update(task, description=f"creating {seat_count(event):,} seats")
             found = door.call("CreateEvent", create_request(event))
             if publish:

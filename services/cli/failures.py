@@ -11,6 +11,8 @@ from grpc_status import rpc_status
 from services.cli.errors import NOT_SIGNED_IN, REFUSED, UNKNOWN_OUTCOME, UNREACHABLE, GatewayError
 
 MAX_LINE: Final = 600
+TLS_TROUBLE: Final = ("handshake", "certificate", "ssl", "tls")
+"""What gRPC's text has where TLS is what fails. A hint for the reader hangs on it, nothing else."""
 
 
 def failure(error: Any, address: str, told_id: str = "") -> GatewayError:
@@ -24,7 +26,10 @@ def failure(error: Any, address: str, told_id: str = "") -> GatewayError:
         return GatewayError(f"no answer in time, the outcome is not known{ask}", UNKNOWN_OUTCOME, reason, details)
     if code is grpc.StatusCode.UNAVAILABLE and not reason:
         # gRPC's own text is long and names its internals; it stands for a refused or broken connection.
-        return GatewayError(f"cannot reach the gateway at {address}; is it up? (nexus up)", UNREACHABLE)
+        hint = "is it up? (nexus up)"
+        if any(it in text.lower() for it in TLS_TROUBLE):
+            hint = "TLS fails: does it speak TLS, does --ca sign its certificate, does it want --cert and --key?"
+        return GatewayError(f"cannot reach the gateway at {address}; {hint}", UNREACHABLE)
     exit_code = UNREACHABLE if reason == "UNAVAILABLE" else REFUSED
     shown = ", ".join(f"{name} {value}" for name, value in sorted(details.items()) if value and value not in text)
     line = f"{reason or code.name}: {text}" + (f" ({shown})" if shown else "")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 # A command loads what it needs when it runs: `nexus token` is called in loops.
-from services.cli import booking, checkcommands
+from services.cli import booking, checkcommands, cluster, opscommands
+from services.cli.connection import Connection, Seconds, asks_gateway, connected
 from services.cli.errors import CallError, StackError
 from services.cli.home import home
 from services.cli.ports import Ports
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Runs Nexus, sets up this machine, and calls the gateway.",
     epilog="Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 the gateway cannot be reached, "
-    "4 not signed in, 5 no answer in time.",
+    "4 not signed in, 5 no answer in time, 6 damage found.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +38,8 @@ HERE = "On this machine"
 TOOLS = "Keys, tokens, any RPC"
 app.add_typer(booking.app)
 app.add_typer(checkcommands.app)
+app.add_typer(opscommands.app)
+app.add_typer(cluster.app, name="cluster", rich_help_panel=TOOLS)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -60,8 +64,10 @@ def main() -> None:
     """Run the command line.
 
     Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 the gateway cannot be reached, 4 not signed in,
-    5 no answer in time.
+    5 no answer in time, 6 damage found.
     """
+    # The first process of a container would else ignore it: while it starts, and a command for good.
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except ConfigError as error:
@@ -203,10 +209,20 @@ def token(
     subject: Annotated[str, typer.Argument(help="Who signs in, for example ada.")],
     role: Annotated[list[Role] | None, typer.Option("--role", help="May be given several times.")] = None,
     hours: Annotated[float, typer.Option("--hours", help="How long the token is valid.")] = 12,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="Ed25519 key (PEM) to sign with, for example of a cluster's trial."),
+    ] = None,
+    kid: Annotated[str, typer.Option("--kid", help="Id of that key, for a gateway that knows several.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print a sign-in token, signed with the development key that `nexus up` made."""
-    signed = _sign(subject, role or [], hours)
+    """Print a sign-in token, signed with the development key that `nexus up` made, or with --key."""
+    from services.cli import token as tokens
+
+    private = key or home() / "keys" / "auth-private.pem"
+    if key is None and not private.exists():
+        raise StackError(f"there is no {private}: run `make up` (or `nexus keys`) first")
+    signed = tokens.sign(private, subject, [it.value for it in role or []], hours, kid)
     print(json.dumps({"token": signed}) if as_json else signed)
 
 
@@ -231,29 +247,30 @@ def keys(
 
 
 @app.command(rich_help_panel=TOOLS)
+@asks_gateway()
 def call(
     method: Annotated[str, typer.Argument(help="An RPC, for example HoldSeats or TicketService/HoldSeats.")],
     body: Annotated[str, typer.Argument(help="The request as JSON; - reads it from standard input.")] = "{}",
-    signed: Annotated[str | None, typer.Option("--token", envvar="NEXUS_TOKEN", help="Bearer token.")] = None,
-    subject: Annotated[str | None, typer.Option("--as", help="Sign in as this subject.")] = None,
-    role: Annotated[list[Role] | None, typer.Option("--role", help="With --as.")] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--gateway", "--address", metavar="HOST:PORT", envvar="NEXUS_GATEWAY", help="Default: this machine's."
-        ),
-    ] = None,
-    seconds: Annotated[float, typer.Option("--timeout", min=0.001, help="Deadline in seconds.")] = 30,
+    seconds: Seconds = 30,
     as_json: Annotated[bool, typer.Option("--json", help="The answer is JSON anyway.")] = True,
+    *,
+    to: Connection,
 ) -> None:
-    """Call any RPC over gRPC and print the answer as JSON; a refusal is one line on stderr."""
+    """Call any RPC over gRPC and print the answer as JSON; a refusal is one line on stderr.
+
+    Signs in only with --token (or NEXUS_TOKEN) or --as.
+    """
     from services.cli import call as calls
 
     del as_json
-    target = address or f"127.0.0.1:{Ports.chosen(home(), os.environ).grpc_port}"
-    bearer = signed or (_sign(subject, role or [], 1) if subject else None)
-    for answer in calls.call(target, method, sys.stdin.read() if body == "-" else body, bearer, seconds):
-        print(json.dumps(answer, indent=2, ensure_ascii=False), flush=True)
+    with connected(to, is_signed=False, seconds=seconds) as door:
+        for answer in calls.call(door, method, sys.stdin.read() if body == "-" else body, seconds):
+            print(json.dumps(answer, indent=2, ensure_ascii=False), flush=True)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End as by Ctrl-C, all clean-up included. Servers put handlers of their own in place of this one."""
+    raise SystemExit(128 + number)
 
 
 def _say(line: str) -> None:
@@ -265,15 +282,6 @@ def _stack() -> LocalStack:
     from services.cli.local import LocalStack
 
     return LocalStack(home(), Ports.chosen(home(), os.environ))
-
-
-def _sign(subject: str, roles: list[Role], hours: float) -> str:
-    from services.cli import token as tokens
-
-    private = home() / "keys" / "auth-private.pem"
-    if not private.exists():
-        raise StackError(f"there is no {private}: run `make up` (or `nexus keys`) first")
-    return tokens.sign(private, subject, [role.value for role in roles], hours)
 
 
 def _port(named: tuple[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""Sign-in tokens of this machine: signed with the development key that `nexus up` made."""
+"""Sign-in tokens: signed with the development key that `nexus up` made, or with a key of an installation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from services.cli.errors import StackError
 from services.cli.roles import Role
 
 __all__ = ["AUDIENCE", "ISSUER", "Role", "sign"]
@@ -17,8 +21,11 @@ ISSUER: Final = "nexus"
 AUDIENCE: Final = "nexus"
 
 
-def sign(private_pem: Path, subject: str, roles: Sequence[str] = (), hours: float = 12) -> str:
-    """Sign a bearer token; `hours` may be negative, for a token that has expired."""
+def sign(private_pem: Path, subject: str, roles: Sequence[str] = (), hours: float = 12, kid: str = "") -> str:
+    """Sign a bearer token; `hours` may be negative, for a token that has expired; `kid`: the key's id, or none.
+
+    Raises StackError where the file is no Ed25519 key.
+    """
     now = int(time.time())
     # A token that has expired was also issued before that.
     issued = min(now, now + int(hours * 3600)) - 1
@@ -30,4 +37,13 @@ def sign(private_pem: Path, subject: str, roles: Sequence[str] = (), hours: floa
         "iat": issued,
         "exp": now + int(hours * 3600),
     }
-    return jwt.encode(claims, private_pem.read_bytes(), algorithm="EdDSA")
+    try:
+        key = load_pem_private_key(private_pem.read_bytes(), password=None)
+    except OSError as error:
+        raise StackError(f"{private_pem} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without the cause: it may quote the key.
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StackError(f"{private_pem} is not an Ed25519 private key in unencrypted PEM form")
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid} if kid else None)

@@ -17,12 +17,12 @@ import grpc.aio
 import jwt
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.cli.local import LocalStack, answers
 from services.cli.ports import Ports
-from tests.integration.booking import until
+from tests.integration.booking import small_event, until
 from tests.integration.doors import GrpcDoor, HttpDoor, Outcome
 from tests.integration.forged import by_hand, claims, signed
 from tests.integration.world import judge
@@ -159,6 +159,32 @@ async def test_api_keys_are_known_by_their_hashes(stack: LocalStack, tmp_path: P
             assert (await doors.ask(None, [("x-api-key", bad)])).code == "UNAUTHENTICATED", bad
         created = await doors.http.call("EventService/PublishEvent", {"event_id": "e"}, API_KEY)
         assert created.code == "PERMISSION_DENIED"
+
+
+async def test_the_installations_own_test_reaches_its_own_events_only(stack: LocalStack) -> None:
+    """A token of its key makes and reads events of the test at both doors, and no others; elsewhere it is nothing."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    own = claims(sub="helm-test-1", roles=["organizer"])
+    token = jwt.encode(own, key, algorithm="EdDSA", headers={"kid": "helm-test"})
+    main_key = {"NEXUS_AUTH_PUBLIC_KEY": str(stack.keys.auth_public_pem)}
+    async with gateway(stack, main_key | {"NEXUS_AUTH_TEST_PUBLIC_KEY": public}) as doors:
+        assert (await doors.ask(token)).code == "NOT_FOUND"
+        for door in (doors.http, doors.rpc):
+            event = small_event() | {"event_id": f"helm-test-{uuid.uuid4().hex}"}
+            assert (await door.call("EventService/CreateEvent", {"event": event}, token)).code == "OK"
+            shown = await door.call("EventService/GetEvent", {"event_id": event["event_id"]}, token)
+            assert shown.code == "OK"
+            others = [event | {"event_id": f"test-{uuid.uuid4().hex}"}, small_event()]
+            for other in others:
+                assert (
+                    await door.call("EventService/CreateEvent", {"event": other}, token)
+                ).code == "PERMISSION_DENIED"
+            assert (await door.call("EventService/GetEvent", {"event_id": "demo"}, token)).code == "PERMISSION_DENIED"
+        assert (await doors.ask(signed(stack))).code == "NOT_FOUND"
+        assert (await doors.ask(signed(stack, {"kid": "helm-test"}, **own))).code == "UNAUTHENTICATED"
+    async with gateway(stack, main_key) as doors:
+        assert (await doors.ask(token)).code == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("said", ["variable", "flag"])
