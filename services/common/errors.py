@@ -6,8 +6,15 @@ and the gateway turns the reason back into a status for both doors. Branch on `r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
+
+RETRY_AFTER: Final = "retry_after_seconds"
+"""Detail of a refusal: after how long a repeat may succeed, in seconds, as in `1.25`."""
+
+DEFAULT_RETRY_SECONDS: Final = 1.0
+LONGEST_RETRY_SECONDS: Final = 366 * 86_400.0
 
 
 class NexusError(Exception):
@@ -25,6 +32,17 @@ class NexusError(Exception):
         super().__init__(message)
         self.message = message
         self.details: dict[str, str] = dict(details or {})
+
+    @property
+    def retry_seconds(self) -> float | None:
+        """After how long a repeat may succeed, None where it never does."""
+        if not self.is_retryable:
+            return None
+        try:
+            seconds = float(self.details.get(RETRY_AFTER, DEFAULT_RETRY_SECONDS))
+        except ValueError:
+            return DEFAULT_RETRY_SECONDS
+        return min(seconds, LONGEST_RETRY_SECONDS) if seconds >= 0 else DEFAULT_RETRY_SECONDS
 
     @classmethod
     def rebuild(cls, message: str, details: Mapping[str, str]) -> NexusError:
@@ -175,6 +193,16 @@ class RateLimitedError(NexusError):
     """Too many requests; repeat later."""
 
     reason, http_status, grpc_code, is_retryable = "RATE_LIMITED", 429, "RESOURCE_EXHAUSTED", True
+
+    def __init__(self, message: str, *, retry_seconds: float = DEFAULT_RETRY_SECONDS) -> None:
+        # Rounded up: a client that waits exactly as long as it was told is not refused again.
+        super().__init__(message, {RETRY_AFTER: f"{math.ceil(retry_seconds * 1000) / 1000:.3f}"})
+
+
+class BuyerCoolingDownError(RateLimitedError):
+    """The buyer let one hold after another expire unpaid; hold again later, with a new request_id."""
+
+    reason = "BUYER_COOLING_DOWN"
 
 
 class CallCancelledError(NexusError):

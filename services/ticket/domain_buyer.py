@@ -76,12 +76,13 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class HoldEntry:
-    """A line of the buyer's list of holds."""
+    """A line of the buyer's list of holds. `had_order`: an order has begun to pay the hold."""
 
     hold_id: str
     state: HoldState
     seat_count: int
     expires_at: datetime
+    had_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def require_within_limit(holds: HoldList, orders: OrderList, *, wanted: int, lim
 
 def listed(holds: HoldList, hold: Hold) -> tuple[HoldList, list[str]]:
     """List a hold as it is now; gives the list and the ids of ended holds that fall off it."""
-    entry = HoldEntry(hold.hold_id, hold.state, len(hold.seats), hold.expires_at)
+    entry = HoldEntry(hold.hold_id, hold.state, len(hold.seats), hold.expires_at, bool(hold.order_id))
     # To the front: a hold that ends now must not fall off because of younger ones that ended before it.
     entries = [entry, *(old for old in holds.entries if old.hold_id != hold.hold_id)]
     kept: list[HoldEntry] = []

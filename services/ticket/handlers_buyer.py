@@ -34,6 +34,7 @@ from services.common.seats import HeldSeat
 from services.common.states import SeatStatus
 from services.seatmap.messages import QUOTE, Quote, QuoteRequest
 from services.ticket import domain_buyer as domain
+from services.ticket import domain_cooldown as cooldown
 from services.ticket.domain_buyer import Hold, HoldList, OrderEntry, OrderList
 from services.ticket.messages import (
     ARM,
@@ -191,6 +192,7 @@ async def _claim(
     holds = await load(ctx, HOLDS, HoldList) or HoldList()
     orders = await load(ctx, ORDERS, OrderList) or OrderList()
     domain.require_within_limit(holds, orders, wanted=len(seat_ids), limit=quote.max_seats_per_buyer, now=at.at)
+    cooldown.require_rested(holds, hold_seconds=quote.hold_seconds, now=at.at)
     made = _hold_of(ctx, quote, at.at, hold_id)
     if order_id:
         made = domain.begin_checkout(replace(made, made_by=order_id), order_id=order_id, now=at.at)
