@@ -86,7 +86,8 @@ def _faults(doc: Document, schema: Document, value: object) -> list[str]:
         {"hold_id": "hold-1"},
         {"email": "nobody"},
         {"seat_ids": [f"A-1-{number}" for number in range(51)]},
-        {"request_id": "\n"},
+        {"request_id": "a\nb"},
+        {"price": 1},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -98,6 +99,33 @@ def test_bounds_of_the_proto_are_in_the_schema(doc: Document, change: Document) 
         content = doc["paths"]["/v1/events/{event_id}/holds"]["post"]["requestBody"]["content"]["application/json"]
     assert not _faults(doc, content["schema"], content["example"])
     assert _faults(doc, content["schema"], {**content["example"], **change})
+
+
+def test_an_answer_may_leave_an_id_out(doc: Document) -> None:
+    """Answers print every field: an id that there is none of is an empty text, and so it is in a request."""
+    for name, field in (("Order", "hold_id"), ("Section", "category_id"), ("CheckoutRequest", "order_id")):
+        schemas = doc["components"]["schemas"] | {
+            "CheckoutRequest": doc["paths"]["/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        }
+        schema = schemas[name]["properties"][field]
+        assert not _faults(doc, schema, "")
+        assert _faults(doc, schema, "a/b")
+
+
+def test_fields_that_are_not_known_are_refused(doc: Document) -> None:
+    """Bodies say so, an event's as well, whose schema is that of the answers too."""
+    for path, method, operation in operations(doc):
+        if "requestBody" in operation:
+            content = operation["requestBody"]["content"]["application/json"]
+            assert _faults(doc, content["schema"], {**content["example"], "price": 1}), (path, method)
+
+
+def test_the_key_of_a_repeat_has_its_bounds(doc: Document) -> None:
+    """Idempotency-Key has the bounds of request_id, and may not be empty."""
+    [key] = [one for one in doc["paths"]["/v1/orders"]["post"]["parameters"] if one["name"] == "Idempotency-Key"]
+    assert not _faults(doc, key["schema"], "k-1")
+    for bad in ("", "a b", "k" * 256, "\u00e9"):
+        assert _faults(doc, key["schema"], bad), bad
 
 
 def test_int64_is_a_string_and_server_fields_are_read_only(doc: Document) -> None:

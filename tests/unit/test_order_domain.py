@@ -130,8 +130,8 @@ def test_running_order_can_be_cancelled_until_the_first_capture(state: OrderStat
 
 def test_cancelling_twice_changes_nothing() -> None:
     """An order that was cancelled, or is being, needs no second cancellation and refuses none."""
-    assert not domain.require_cancellable(full(OrderState.CANCELLED, ["authorize"]))
-    assert not domain.require_cancellable(replace(full(OrderState.AUTHORIZING, []), verdict=OrderState.CANCELLED))
+    assert domain.require_cancellable(full(OrderState.CANCELLED, ["authorize"])) is False
+    assert domain.require_cancellable(replace(full(OrderState.AUTHORIZING, []), verdict=OrderState.CANCELLED)) is False
 
 
 @pytest.mark.parametrize("state", [state for state in FINAL if state is not OrderState.CANCELLED])
