@@ -48,7 +48,7 @@ def test_an_upgrade_and_a_rollback_lose_no_order_in_flight(upgraded: Release, dr
     """Fifty checkouts that were begun on the old version end on it; it then goes; a rollback serves anew."""
     release = upgraded
     release.install(with_version("one"))
-    first = release.hashes("checkout")
+    first = {release.versions("checkout")[-1].metadata.labels["nexus.dev/version"]}
     old = deployment_at(release, "Checkout")
     revision = release.revision()
     switches = f"http://{release.address('payment-simulator', 8901)}/switches"
