@@ -125,6 +125,14 @@ test: dev ## Unit and integration tests on a real restate-server (TESTS="-k hold
 test-suspended: dev ## The integration tests with every await suspended and replayed
 	@NEXUS_TEST_MODE=suspended $(BIN)/python -m pytest tests/integration $(TESTS)
 
+.PHONY: faults
+faults: dev ## Kill, stop and cut off parts of a stack of its own under load; the ledger judges (FAULTS="--seed 7")
+	@$(BIN)/python -m tests.faults.run --report docs/reliability.md $(FAULTS)
+
+.PHONY: mutation
+mutation: dev ## Spoil the domains line by line and see that a test fails (MUTATION="--every 4 checkout/saga.py")
+	@nice -n 19 $(BIN)/python -m tests.faults.mutation $(MUTATION)
+
 .PHONY: bench
 bench: setup ## Measure large events, memory at rest and sales per second on a stack of its own
 	@$(BIN)/python -m bench.sizes $(BENCH)

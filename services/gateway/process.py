@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +54,7 @@ async def serve(
     stop, listens, stops = asyncio.Event(), f"{name} listens", f"{name} stops"
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().set_exception_handler(note_broken_connection)
     rpc, certificates = parts.rpc, parts.certificates
     try:
         credentials = certificates.grpc_credentials() if certificates else None
@@ -95,6 +96,31 @@ async def serve(
         await probes.close()
         # In a thread: what is left is sent, which blocks.
         await asyncio.to_thread(tracing.stop)
+
+
+def note_broken_connection(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Write one line about a connection that its client broke; anything else is the loop's own to tell.
+
+    hypercorn lets what its HTTP/2 stumbles over reach the loop, which writes the traceback, and in it the
+    client's bytes: tokens and addresses are among them. The connection is closed all the same.
+    """
+    error = context.get("exception")
+    if error is None or not str(context.get("message", "")).startswith(_CONNECTION_BROKE):
+        loop.default_exception_handler(dict(context))
+        return
+    logger.info("connection broken", errors=sorted({type(one).__name__ for one in _leaves(error)}))
+
+
+_CONNECTION_BROKE: Final = "Unhandled exception in client_connected_cb"
+"""Source: asyncio/streams.py."""
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 class _HypercornConfig(Config):

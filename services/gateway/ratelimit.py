@@ -68,11 +68,11 @@ class Limits:
 
 
 CALLER_DEFAULTS: Final = (
-    "reads=50/500",
-    "holds=5/50",
-    "checkouts=2/20",
-    "changes=20/200",
-    "watches=50",
+    "reads=100/1000",
+    "holds=10/200",
+    "checkouts=5/100",
+    "changes=50/500",
+    "watches=100",
 )
 """Of one caller: far above what a person does, and what a program of an organizer needs."""
 

@@ -54,7 +54,7 @@ class Guard:
         max_watches: int | None = None,
     ) -> None:
         """Take limits; None is no limit. `exempt`: addresses without limits of their own; callers keep theirs."""
-        self._buckets = buckets or LocalBuckets()
+        self._buckets = LocalBuckets() if buckets is None else buckets
         self._caller = caller or Limits({})
         self._address = address or Limits({})
         self._exempt = exempt

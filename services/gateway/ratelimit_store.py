@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -25,19 +25,23 @@ from services.gateway.ratelimit import Limit, take
 MAX_BUCKETS: Final = 200_000
 """Buckets that one process keeps, the last used; about 200 bytes each."""
 
-STORE_SECONDS: Final = 0.25
-"""How long a call waits for the store."""
+STORE_SECONDS: Final = 0.5
+"""How long an answer of the store is waited for."""
 
 PAUSE_SECONDS: Final = 5.0
 """How long a store that was away is not asked."""
 
-MAX_CONNECTIONS: Final = 32
+MAX_BATCH: Final = 256
+"""Calls that are asked for at once."""
+
 PREFIX: Final = "nexus:rate:"
 
 log = structlog.get_logger(__name__)
 
 Wanted = Sequence[tuple[str, Limit]]
 """Buckets by name, each with its limit; a token is taken of all of them or of none."""
+
+_Question = tuple[Wanted, "asyncio.Future[tuple[int, float] | None]"]
 
 
 class Buckets(Protocol):
@@ -106,24 +110,24 @@ return {worst, string.format('%.6f', wait)}
 
 
 class SharedBuckets:
-    """Buckets of all gateways in one store; of this process alone while the store does not answer."""
+    """Buckets of all gateways in one store; of this process alone while the store does not answer.
+
+    Calls that come while the store is being asked are asked for together, over one connection.
+    """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Take the store's address, as in `redis://:password@host:6379/0` (or `rediss://`). Raises ValueError."""
-        pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        self._store: Redis = Redis.from_url(
             url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=STORE_SECONDS,
             socket_timeout=STORE_SECONDS,
             socket_connect_timeout=STORE_SECONDS,
             # A call does not wait for a second attempt: there is a way without the store.
             retry=Retry(NoBackoff(), 0),
         )
-        self._store: Redis = Redis(connection_pool=pool)
-        self._pool = pool
-        self._script = self._store.register_script(_SCRIPT)
         self._local = LocalBuckets(clock=clock)
         self._clock = clock
+        self._waiting: list[_Question] = []
+        self._asking: asyncio.Task[None] | None = None
         self._is_away = False
         self._ask_at = float("-inf")
 
@@ -134,20 +138,45 @@ class SharedBuckets:
         if self._is_away:
             # One call looks whether it is back; the others do not wait for that.
             self._ask_at = self._clock() + PAUSE_SECONDS
-        numbers = [text for _, limit in wanted for text in (f"{limit.interval:.9f}", str(limit.burst))]
-        try:
-            async with asyncio.timeout(STORE_SECONDS):
-                index, wait = await self._script([PREFIX + name for name, _ in wanted], numbers)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._lost(error)
-            return self._local.take_now(wanted)
-        self._found()
-        return int(index), float(wait)
+        answer: asyncio.Future[tuple[int, float] | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, answer))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_all())
+        return await answer or self._local.take_now(wanted)
 
     async def close(self) -> None:
         """See Buckets."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
         await self._store.aclose()
-        await self._pool.aclose()
+
+    async def _ask_all(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            found: Sequence[tuple[int, float] | None]
+            try:
+                async with asyncio.timeout(STORE_SECONDS):
+                    found = await self._ask([wanted for wanted, _ in asked])
+                self._found()
+            except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
+                self._lost(error)
+                # An answer that comes late is not to be taken for that of the next question.
+                await self._store.connection_pool.disconnect()
+                # Those that came meanwhile do not wait for the same store once more.
+                asked, self._waiting = [*asked, *self._waiting], []
+                found = [None] * len(asked)
+            for (_, answer), result in zip(asked, found, strict=True):
+                if not answer.done():
+                    answer.set_result(result)
+
+    async def _ask(self, questions: Sequence[Wanted]) -> list[tuple[int, float]]:
+        async with self._store.pipeline(transaction=False) as pipe:
+            for wanted in questions:
+                numbers = [text for _, limit in wanted for text in (f"{limit.interval:.9f}", str(limit.burst))]
+                # The text and not its hash: a store that was restarted knows none.
+                pipe.eval(_SCRIPT, len(wanted), *(PREFIX + name for name, _ in wanted), *numbers)
+            return [(int(index), float(wait)) for index, wait in await pipe.execute()]
 
     def _lost(self, error: Exception) -> None:
         metrics.RATE_LIMIT_STORE_AWAY.set(1)

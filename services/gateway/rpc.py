@@ -239,7 +239,8 @@ def _traceparent(context: Context) -> str:
 
 def _is_our_concern(record: logging.LogRecord) -> bool:
     # A client's metadata that is no UTF-8 is refused like any other; grpc writes a traceback of it, value included.
-    return not str(record.msg).startswith("Invalid encoding on")
+    # And one that hangs up before it has taken its answer is no error of anybody's: grpc writes a traceback too.
+    return not str(record.msg).startswith(("Invalid encoding on", "ExecuteBatchError raised in core"))
 
 
 logging.getLogger("grpc._cython.cygrpc").addFilter(_is_our_concern)

@@ -23,10 +23,14 @@ REACHED_SECONDS = 4.0
 
 @dataclass
 class Damage:
-    """What a fault has done: how often, and where. `points`: crash points that were known; `missed`: not come to."""
+    """What a fault has done: how often, and where. `points`: crash points that were known.
+
+    `died`: those at which a process died; `missed`: tried in vain.
+    """
 
     count: int = 0
     points: int = 0
+    died: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
 
 
@@ -120,6 +124,7 @@ async def _each_point(victim: Victim, component: str, points: list[str], chance:
             damage.missed.append(point)
             continue
         damage.count += 1
+        damage.died.append(point)
         # The point is disarmed a moment before the process is dead.
         await asyncio.to_thread(victim.stack.processes.wait_gone, component, 10)
         await victim.revive(component)

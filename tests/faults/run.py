@@ -58,6 +58,7 @@ class Run:
     rate: float = 0.0
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ended: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def unknown(self) -> int:
@@ -94,6 +95,7 @@ async def attempt(victim: Victim, fault: Fault, seed: int, most_seconds: float) 
     work.is_over = True
     await crowd
     end, run.settled = await settle(work, SETTLE_SECONDS)
+    run.ended = datetime.now(UTC)
     run.operations, run.counts = len(work.history), outcomes(work.history, end)
     run.wrong = check(work.history, end, faults_ended_at=mended)
     if run.settled > QUIET_SECONDS:
@@ -171,7 +173,7 @@ def rows(runs: list[Run]) -> dict[str, str]:
         of = f" of {run.damage.points} points" if run.damage.points else ""
         did = f"{run.seconds:.0f} | {run.damage.count}{of} | {run.operations} | {run.unknown} | {run.rate:.1f}"
         then = f"{run.counts['confirmed']} | {run.settled:.1f} s | {'; '.join(run.wrong) or 'yes'}"
-        when = f"{run.seed} | {datetime.now(UTC):%m-%d %H:%M}"
+        when = f"{run.seed} | {run.ended:%m-%d %H:%M}"
         found[run.fault.name] = f"| {run.fault.name} | {run.fault.how} | {when} | {did} | {then} |"
     return found
 

@@ -10,6 +10,7 @@ import pytest
 
 from services.cli.errors import StackError
 from services.cli.local import LocalStack
+from tests.hostile.target import attacked_stack, target  # noqa: F401  fixtures for the tests of hostile input
 from tests.integration.behind import behind, scratch  # noqa: F401  fixtures for the tests of holds and maps
 from tests.integration.booking import open_hall  # noqa: F401  a fixture for the tests of holds and maps
 from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders

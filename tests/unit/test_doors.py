@@ -6,6 +6,7 @@ The same on a real Restate is tested in tests/integration; here are the answers 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import socket
@@ -38,6 +39,7 @@ from services.gateway.http import HttpDoor
 from services.gateway.ingress import Ingress
 from services.gateway.keys import RequestKeys
 from services.gateway.pages import Pages, Readiness
+from services.gateway.ratelimit_guard import Guard
 from services.gateway.routes import CONTRACT, Route, further_files, load_routes
 from services.gateway.rpc import RpcDoor
 from tests.unit.scratch import HTTP, ROUTE, compile_scratch
@@ -133,8 +135,9 @@ def reason_of(body: Any) -> str:
     return str(body["error"]["details"][0]["reason"])
 
 
-@pytest.fixture
-async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+@contextlib.asynccontextmanager
+async def opened(tmp_path: Path, guard: Guard | None = None) -> AsyncIterator[Doors]:
+    """Open both doors before an ingress of the test's own."""
     restate = Restate()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", restate.answer)
@@ -147,7 +150,7 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
     routes = load_routes([*CONTRACT, *further])
     keys = RequestKeys(b"k" * 32)
     gateway = Gateway(Ingress(restate.url), keys, RING)
-    parts = (routes, gateway, Admission(keys), Authenticator(keys.subject, is_insecure=True))
+    parts = (routes, gateway, Admission(keys, guard), Authenticator(keys.subject, is_insecure=True))
     rpc = RpcDoor(*parts)
     port = await rpc.start("127.0.0.1:0")
     listener = socket.create_server(("127.0.0.1", 0))
@@ -159,14 +162,22 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
         serve(HttpDoor(*parts, Pages(Readiness(gateway, routes), {})), config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
     )
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-    async with aiohttp.ClientSession(address) as http:
-        yield Doors(restate, http, channel, routes, port)
-    await channel.close()
-    gateway.stopping.set()
-    closing.set()
-    await asyncio.gather(rpc.stop(1), served)
-    await gateway.close()
-    await runner.cleanup()
+    try:
+        async with aiohttp.ClientSession(address) as http:
+            yield Doors(restate, http, channel, routes, port)
+    finally:
+        await channel.close()
+        gateway.stopping.set()
+        closing.set()
+        await asyncio.gather(rpc.stop(1), served)
+        await gateway.close()
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+    async with opened(tmp_path) as made:
+        yield made
 
 
 async def test_new_rpc_is_called_at_both_doors(doors: Doors) -> None:

@@ -105,7 +105,9 @@ def test_an_answer_may_leave_an_id_out(doc: Document) -> None:
     """Answers print every field: an id that there is none of is an empty text, and so it is in a request."""
     for name, field in (("Order", "hold_id"), ("Section", "category_id"), ("CheckoutRequest", "order_id")):
         schemas = doc["components"]["schemas"] | {
-            "CheckoutRequest": doc["paths"]["/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+            "CheckoutRequest": doc["paths"]["/v1/orders"]["post"]["requestBody"]["content"]["application/json"][
+                "schema"
+            ]
         }
         schema = schemas[name]["properties"][field]
         assert not _faults(doc, schema, "")

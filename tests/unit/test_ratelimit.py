@@ -184,4 +184,4 @@ def test_a_wrong_setting_is_named(wrong: dict[str, object]) -> None:
 
 def test_networks_of_both_families_are_read() -> None:
     """An address alone is a network of one."""
-    assert [str(network) for network in parse_networks(["10.1.2.3", "2001:db8::/32"])] == ["10.1.2.3/32", "2001:db8::/32"]
+    assert [*map(str, parse_networks(["10.1.2.3", "2001:db8::/32"]))] == ["10.1.2.3/32", "2001:db8::/32"]

@@ -326,15 +326,22 @@ def test_order_that_was_cut_off_after_its_verdict_goes_on() -> None:
 
 
 def test_record_says_where_the_money_is() -> None:
-    """Before any answer no money has moved, after an authorization it is AUTHORIZED, and so it is while confirming."""
+    """Before any answer no money has moved, then it is AUTHORIZED, in doubt UNKNOWN."""
     assert [each.payment for each in (begun(), PAID)] == [PaymentState.NONE] * 2
     assert [each.payment for each in (AUTHORIZED, CONFIRMED)] == [PaymentState.AUTHORIZED] * 2
+    assert LOST.payment is PaymentState.UNKNOWN
 
 
 def test_provider_reference_is_kept() -> None:
     """The provider's own name of the payment stays, also where a later answer has none."""
     order = taken(PAID, Outcome(Result.DONE, NOW, reference="pay_1"), done(), ended(Result.UNKNOWN))
     assert order.provider_reference == "pay_1"
+
+
+def test_a_step_that_is_done_again_is_told_once() -> None:
+    """The history has each step once, with the time at which it was first done."""
+    again = saga.record(AUTHORIZED, Step.AUTHORIZE, done(NOW + timedelta(seconds=9)))
+    assert [(entry.step, entry.at) for entry in again.history if entry.step == "authorized"] == [("authorized", NOW)]
 
 
 RESULTS = {

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from services.checkout import domain as order_domain
+from services.checkout import saga
+from services.checkout.saga import Step
 from services.common.states import EventState, HoldState, OrderState, PaymentState, SeatStatus
 from services.seatmap import domain as section_domain
 from services.seatmap import domain_event, domain_layout
@@ -103,3 +105,32 @@ def test_a_field_that_a_stored_record_lacks_has_this_value(record: type) -> None
         elif field.default_factory is not dataclasses.MISSING:
             found[field.name] = field.default_factory()
     assert found == DEFAULTS[record]
+
+
+STEPS = {
+    Step.HOLD: "hold",
+    Step.BEGIN: "begin_checkout",
+    Step.AUTHORIZE: "authorize",
+    Step.WAIT: "wait",
+    Step.CONFIRM: "confirm",
+    Step.CAPTURE: "capture",
+    Step.REVOKE: "revoke",
+    Step.FINISH: "finish_checkout",
+    Step.VOID: "void",
+    Step.REFUND: "refund",
+    Step.MAIL: "mail",
+    Step.CLOSE: "close",
+}
+
+
+def test_steps_keep_the_names_that_stored_orders_have() -> None:
+    """What an order has tried and done is stored by name: another name would forget it."""
+    assert {step: step.value for step in Step} == STEPS
+    assert saga.GIVEN_UP == "capture_given_up"
+
+
+def test_an_order_is_stored_before_each_step_but_the_last_two() -> None:
+    """Mail and close may be repeated without harm; before all else the record is stored."""
+    assert {step: saga.is_stored_before(step) for step in Step} == {
+        step: step not in {Step.MAIL, Step.CLOSE} for step in Step
+    }

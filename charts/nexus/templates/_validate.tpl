@@ -110,6 +110,12 @@
 {{- if and $gateway.tls.enabled (not $gateway.tls.existingSecret) }}
 - "gateway.tls.existingSecret is required with gateway.tls.enabled: true: a Secret with tls.crt and tls.key."
 {{- end }}
+{{- if and $gateway.rateLimit.store.url $gateway.rateLimit.store.existingSecret }}
+- "gateway.rateLimit.store: url and existingSecret are both set: leave one of them empty."
+{{- end }}
+{{- if contains "@" $gateway.rateLimit.store.url }}
+- "gateway.rateLimit.store.url holds a password: put the address into a Secret, and name that as gateway.rateLimit.store.existingSecret."
+{{- end }}
 {{- if and $gateway.tls.clientCaSecret (not $gateway.tls.enabled) }}
 - "gateway.tls.clientCaSecret needs gateway.tls.enabled: true."
 {{- end }}

@@ -27,6 +27,7 @@
 - name: NEXUS_CORS_ORIGINS
   value: {{ join "," . | quote }}
 {{- end }}
+{{ include "nexus.gateway.limits" . }}
 {{- if $values.gateway.tls.enabled }}
 - name: NEXUS_TLS_CERT_FILE
   value: /etc/nexus/tls/tls.crt
@@ -40,6 +41,41 @@
 {{- with $values.otlp.endpoint }}
 - name: NEXUS_OTLP_ENDPOINT
   value: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* How much a caller, an address and all of them together may ask for. */}}
+{{- define "nexus.gateway.limits" -}}
+{{- $limits := .Values.gateway.rateLimit -}}
+- name: NEXUS_RATE_LIMIT
+  value: {{ $limits.enabled | quote }}
+- name: NEXUS_MAX_IN_FLIGHT
+  value: {{ int $limits.maxInFlight | quote }}
+- name: NEXUS_MAX_WATCHES
+  value: {{ int $limits.maxWatches | quote }}
+{{- range $scope := list "caller" "address" }}
+{{- $given := list }}
+{{- range $name, $limit := get $limits $scope }}
+{{- $given = append $given (printf "%s=%s" $name $limit) }}
+{{- end }}
+{{- with $given }}
+- name: NEXUS_RATE_LIMIT_{{ upper $scope }}
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+{{- with $limits.exempt }}
+- name: NEXUS_RATE_LIMIT_EXEMPT
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with $limits.trustedProxies }}
+- name: NEXUS_TRUSTED_PROXIES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- if $limits.store.existingSecret }}
+{{ include "nexus.envFromSecret" (dict "name" "NEXUS_RATE_LIMIT_STORE" "secret" $limits.store.existingSecret "key" "url") }}
+{{- else if $limits.store.url }}
+- name: NEXUS_RATE_LIMIT_STORE
+  value: {{ $limits.store.url | quote }}
 {{- end }}
 {{- end -}}
 
