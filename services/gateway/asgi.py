@@ -90,6 +90,8 @@ class Request:
         for name, value in scope["headers"]:
             self.headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         self._has_more = True
+        self.waiting = 0
+        """Bytes of its large answer, as the outbox counts them."""
 
     @property
     def is_head(self) -> bool:

@@ -29,6 +29,7 @@ from services.gateway.gen.nexus.v1 import options_pb2
 from services.gateway.heavy import HeavyWork
 from services.gateway.ingress import FINGERPRINT, MAX_SECONDS, Ingress, decode
 from services.gateway.keys import RequestKeys
+from services.gateway.outbox import Outbox
 from services.gateway.routes import Route
 
 POLL_SECONDS = (0.2, 1.0)
@@ -90,6 +91,7 @@ class Gateway:
         self.keys = keys
         self.stopping = asyncio.Event()
         self.heavy = HeavyWork()
+        self.outbox = Outbox()
         self._ring = ring
         self._composed = dict(composed or {})
         self._refuse_sold = refuse_sold

@@ -17,6 +17,7 @@ from services.gateway.asgi import Answer, Disconnected, HttpRefusal, Receive, Re
 from services.gateway.auth import Authenticator, Credentials
 from services.gateway.body import print_json, read_json, read_query, to_message
 from services.gateway.calls import Call, Gateway
+from services.gateway.outbox import TAKE_SECONDS
 from services.gateway.pages import Pages
 from services.gateway.paths import PathTable
 from services.gateway.ratelimit_guard import Visit
@@ -66,10 +67,12 @@ class HttpDoor:
             status = 200 if answer is None else answer.status
             if answer is not None:
                 await request.drain()
-                await answer.send(send, is_head=request.is_head)
-        except Disconnected:
-            pass  # Nobody is left to be answered.
+                async with asyncio.timeout(TAKE_SECONDS if request.waiting else None):
+                    await answer.send(send, is_head=request.is_head)
+        except (Disconnected, TimeoutError):
+            pass  # Nobody is left to be answered, or nobody takes the answer.
         finally:
+            self._gateway.outbox.taken(request.waiting)
             # A method that is none of ours is the client's choice, and would grow the metrics without bound.
             method = request.method if request.method in _METHODS else "other"
             metrics.http(method, name, status, time.perf_counter() - begun)
@@ -116,6 +119,7 @@ class HttpDoor:
                 await sse.stream(self._gateway, call, request, send, headers, access)
                 return None
             response = await self._gateway.unary(call)
+            request.waiting = self._gateway.outbox.put(response.ByteSize())
             body = await self._gateway.heavy.run(response.ByteSize(), lambda: print_json(response))
             access.answered()
         except HttpRefusal as refusal:

@@ -240,7 +240,7 @@ def _answer(route: Route, schemas: Schemas) -> Document:
 
 def _refusals(route: Route) -> list[int]:
     """Tell which HTTP statuses beside 200 can come, from what the route is."""
-    codes = {400, 401, 503, 504}
+    codes = {400, 401, 429, 503, 504}
     if not route.is_public and route.access != options_pb2.ACCESS_SIGNED_IN:
         codes.add(403)
     if "{" in route.key.text:
@@ -248,7 +248,7 @@ def _refusals(route: Route) -> list[int]:
     if route.http_method != "GET":
         codes |= {408, 409, 413, 415}
         if route.access == options_pb2.ACCESS_SIGNED_IN:
-            codes |= {410, 429}
+            codes.add(410)
     if route.peek_handler:
         codes.add(402)
     return sorted(codes)

@@ -154,7 +154,7 @@ class SharedBuckets:
     async def _ask_all(self) -> None:
         while self._waiting:
             asked, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            found: Sequence[tuple[int, float] | None]
+            found: Sequence[tuple[int, float] | None] = []
             try:
                 async with asyncio.timeout(STORE_SECONDS):
                     found = await self._ask([wanted for wanted, _ in asked])
@@ -163,12 +163,14 @@ class SharedBuckets:
                 self._lost(error)
                 # An answer that comes late is not to be taken for that of the next question.
                 await self._store.connection_pool.disconnect()
-                # Those that came meanwhile do not wait for the same store once more.
-                asked, self._waiting = [*asked, *self._waiting], []
-                found = [None] * len(asked)
-            for (_, answer), result in zip(asked, found, strict=True):
-                if not answer.done():
-                    answer.set_result(result)
+            finally:
+                if not found:
+                    # Those that came meanwhile do not wait for the same store once more; nobody waits for ever.
+                    asked, self._waiting = [*asked, *self._waiting], []
+                    found = [None] * len(asked)
+                for (_, answer), result in zip(asked, found, strict=True):
+                    if not answer.done():
+                        answer.set_result(result)
 
     async def _ask(self, questions: Sequence[Wanted]) -> list[tuple[int, float]]:
         async with self._store.pipeline(transaction=False) as pipe:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 import grpc.aio
@@ -27,6 +27,7 @@ from services.gateway.auth import Authenticator, Credentials
 from services.gateway.calls import Call, Gateway
 from services.gateway.http import FORWARDED
 from services.gateway.ingress import MAX_SECONDS
+from services.gateway.outbox import TAKE_SECONDS, Outbox
 from services.gateway.pages import Readiness
 from services.gateway.ratelimit import grpc_peer
 from services.gateway.ratelimit_guard import Visit
@@ -139,19 +140,21 @@ class RpcDoor:
 
             return grpc.stream_stream_rpc_method_handler(stream, response_serializer=_serialize)
 
-        async def unary(sent: AsyncIterator[bytes], context: Context) -> Message:
+        async def unary(sent: AsyncIterator[bytes], context: Context) -> bytes:
             with _watched(route, context) as access:
                 try:
                     with self._entered(route, context) as visit:
                         call = await self._open(route, sent, context, access, visit)
-                        response = await self._gateway.unary(call)
+                        # Bytes wait for a slow client, and not the message: that takes ten times as much.
+                    content = _serialize(await self._gateway.unary(call))
+                    _wait_for_taking(self._gateway.outbox, len(content), context)
                     access.answered()
                 except FAULTS as fault:
                     await _abort(context, opaque(fault), access)
                     raise  # Never reached: abort raises.
-                return response
+                return content
 
-        return grpc.stream_unary_rpc_method_handler(unary, response_serializer=_serialize)
+        return grpc.stream_unary_rpc_method_handler(cast("Any", unary))
 
     def _entered(self, route: Route, context: Context) -> AbstractContextManager[Visit]:
         forwarded = _texts(context.invocation_metadata() or ()).get(FORWARDED, [])
@@ -272,6 +275,21 @@ def _deadline(context: Context) -> float | None:
         raise DeadlineExceededError("the deadline has passed")
     # A little earlier than the client's own, so that our answer with the order's id still reaches it.
     return asyncio.get_running_loop().time() + left - min(ANSWER_SECONDS, left / 10)
+
+
+def _wait_for_taking(outbox: Outbox, size: int, context: Context) -> None:
+    """Count a large answer until the call is over; end the call of a client that does not take it."""
+    counted = outbox.put(size)
+    if counted:
+        # The task that serves the call sends the answer as well; grpc has no time-out for that.
+        serving = cast("asyncio.Task[None]", asyncio.current_task())
+        ending = asyncio.get_running_loop().call_later(TAKE_SECONDS, serving.cancel)
+
+        def over(_context: object) -> None:
+            ending.cancel()
+            outbox.taken(counted)
+
+        context.add_done_callback(cast("Any", over))
 
 
 def _serialize(message: Message) -> bytes:
