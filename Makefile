@@ -129,6 +129,10 @@ test-suspended: dev ## The integration tests with every await suspended and repl
 faults: dev ## Kill, stop and cut off parts of a stack of its own under load; the ledger judges (FAULTS="--seed 7")
 	@$(BIN)/python -m tests.faults.run --report docs/reliability.md $(FAULTS)
 
+.PHONY: hostile
+hostile: dev ## Ten thousand bad requests and broken connections at a stack of its own (HOSTILE="--seed 7")
+	@$(BIN)/python -m tests.hostile --cases 10000 $(HOSTILE)
+
 .PHONY: mutation
 mutation: dev ## Spoil the domains line by line and see that a test fails (MUTATION="--every 4 checkout/saga.py")
 	@nice -n 19 $(BIN)/python -m tests.faults.mutation $(MUTATION)

@@ -28,9 +28,8 @@ def main() -> int:
     # Their prints are the counts, and every failure names its case.
     argv = [sys.executable, "-m", "pytest", "-q", "-s", "--durations=5", *TESTS]
     code = subprocess.run(argv, env=os.environ | own, check=False, cwd=Path(__file__).resolve().parents[2]).returncode
-    print(
-        f"hostile input: {'passed' if code == 0 else 'FAILED'} after {time.monotonic() - begun:.0f} s, seed {chosen.seed}"
-    )
+    how = "passed" if code == 0 else "FAILED"
+    print(f"hostile input: {how} after {time.monotonic() - begun:.0f} s, seed {chosen.seed}")
     return code
 
 

@@ -26,7 +26,7 @@ def fault_of(outcome: Outcome) -> str:
     """Say what is wrong with an answer to hostile input; empty where it is as it should be."""
     if outcome.code != "OK" and outcome.code not in REFUSALS:
         return f"{outcome.code} is no answer to bad input"
-    if outcome.http_status >= 500:  # noqa: PLR2004 - a fault of the server's
+    if outcome.http_status >= 500:
         return f"HTTP {outcome.http_status}"
     if outcome.seconds > SECONDS:
         return f"took {outcome.seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Runs schemathesis against a component's /openapi.json: requests made from the document, answers checked against it."""
+"""Runs schemathesis against a component's /openapi.json: requests from the document, answers checked against it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _wire_message(draw: st.DrawFn, kind: Descriptor, known: Known, depth: int) -
         times = draw(st.sampled_from([1, 1, 1, 1, 2, 0, 60] if is_list else [1, 1, 1, 1, 1, 0, 2]))
         once = _wire_field(field, known, depth)
         # Sixty of one kind: a long list costs no more choices than a short one.
-        parts += [draw(once)] * times if times > 2 else [draw(once) for _ in range(times)]  # noqa: PLR2004
+        parts += [draw(once)] * times if times > 2 else [draw(once) for _ in range(times)]
     if not draw(st.integers(0, 7)):
         parts.append(tag(draw(st.sampled_from([99, 19_000, 536_870_911])), BYTES) + sized(b"price=1"))
     if not draw(st.integers(0, 7)):
@@ -174,7 +174,7 @@ def varint(value: int) -> bytes:
     """Write a number as protobuf does; one below zero as 64 bits."""
     value %= 2**64
     out = b""
-    while value > 0x7F:  # noqa: PLR2004
+    while value > 0x7F:
         out += bytes([value & 0x7F | 0x80])
         value >>= 7
     return out + bytes([value])

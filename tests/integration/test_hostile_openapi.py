@@ -1,4 +1,4 @@
-"""What /openapi.json says is what is served: requests made from it by schemathesis, valid and not, at both components."""
+"""What /openapi.json says is what is served: requests from it by schemathesis, valid and not, at both components."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_the_document_holds(target: Target, who: str) -> None:
         run = await asyncio.to_thread(attack, url, token, seed=SEED, examples=EXAMPLES, phases=PHASES, seconds=SECONDS)
     print(f"\nschemathesis as {who}: {run.cases} cases, seed {SEED}")
     assert run.code == 0, run.report[-8000:]
-    assert run.cases > 20, run.report
+    assert run.cases > 10, run.report
 
 
 async def test_nobody_changes_anything(target: Target) -> None:

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.integration.test_ratelimit_store import SERVER, Store
+from tests.integration.ratelimit_server import NEEDS_STORE, Store
 from tests.unit.gateway_process import SIGN_IN, Running, started
 
 ORDER = "/v1/orders/o1"
@@ -49,7 +49,7 @@ async def ask(http: aiohttp.ClientSession, gateway: Running) -> tuple[int, float
         return answer.status, time.monotonic() - begun
 
 
-@pytest.mark.skipif(SERVER is None, reason="neither valkey-server nor redis-server is on PATH")
+@NEEDS_STORE
 @pytest.mark.parametrize(("is_shared", "passed"), [(True, 7), (False, 14)], ids=["shared", "each by itself"])
 async def test_two_gateways_are_one_limit_with_a_store(tmp_path: Path, is_shared: bool, passed: int) -> None:
     """A caller with seven reads gets seven of two gateways that share a store, and fourteen of two that do not."""
@@ -69,6 +69,7 @@ async def test_two_gateways_are_one_limit_with_a_store(tmp_path: Path, is_shared
     assert Counter(status for status, _ in answers) == {200: passed, 429: 40 - passed}
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc")
 async def test_a_spike_is_shed_and_leaves_nothing_behind() -> None:
     """Ten times what fits, for seconds: what fits is served, the rest refused, memory stays, then all is as before."""
     settings = {"NEXUS_MAX_IN_FLIGHT": str(ROOM), "NEXUS_RATE_LIMIT": "false", "NEXUS_LOG_LEVEL": "WARNING"}

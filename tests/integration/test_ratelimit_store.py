@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,47 +14,11 @@ from redis.asyncio import Redis
 from services.gateway import ratelimit_store
 from services.gateway.ratelimit import Limit
 from services.gateway.ratelimit_store import PREFIX, LocalBuckets, SharedBuckets
-from tests.integration.behind import free_port
+from tests.integration.ratelimit_server import NEEDS_STORE, Store
 
-SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
-pytestmark = pytest.mark.skipif(
-    SERVER is None, reason="neither valkey-server nor redis-server is on PATH (Debian: apt-get install redis-server)"
-)
+pytestmark = NEEDS_STORE
 
 SLOW = Limit(1 / 3600, 40)
-
-
-@dataclass
-class Store:
-    """A store's process, which a test may take away."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    async def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-        self.process = await asyncio.create_subprocess_exec(
-            str(SERVER), *options, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
-        )
-        async with asyncio.timeout(20), Redis.from_url(self.url) as client:
-            while True:
-                try:
-                    await client.ping()
-                except (OSError, ratelimit_store.RedisError):
-                    await asyncio.sleep(0.02)
-                else:
-                    return
-
-    async def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            await self.process.wait()
-            self.process = None
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def pause_of(holds: HoldList, now: datetime) -> timedelta | None:
     [(0, None), (1, None), (2, None), (3, 90), (4, 180), (5, 360), (8, 2880), (9, 3600), (20, 3600)],
 )
 def test_the_pause_doubles_from_the_third_lapse_on(lapses: int, pause_seconds: float | None) -> None:
-    """Two lapses are free, the third costs a tenth of hold_seconds, each further one twice as much, at most fourfold."""
+    """Two lapses are free, the third costs a tenth of hold_seconds, each further one twice that, at most fourfold."""
     holds = newest_first(*(lapse(number) for number in range(lapses)))
     now = NOW + seconds((lapses - 1) * LIFETIME)
     assert pause_of(holds, now) == (None if pause_seconds is None else seconds(pause_seconds))
