@@ -8,6 +8,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import NewRelease
 from tests.e2e.driver import Driver
 from tests.e2e.release import Images, Release
+from tests.e2e.waiting import until
 
 LEFT = re.compile(r"^(PersistentVolumeClaim/.*|Secret/.*-(identity|keys|trial-auth))$")
 """What NOTES.txt says is left: volumes and keys, which cannot be made again."""
@@ -32,9 +33,14 @@ def test_two_releases_in_one_namespace_do_not_meet(
     for load in (here, there):
         assert load.report["violations"] == []
         assert load.report["errors"] == []
+
+    def too_much() -> set[str]:
+        return {name for name in cluster.names(second.namespace, second.name) if not LEFT.match(name)}
+
+    # helm waits for its objects, not for pods that still drain.
+    until(lambda: not too_much(), "the end of the pods", 60)
     left = cluster.names(second.namespace, second.name)
     assert left
-    assert {name for name in left if not LEFT.match(name)} == set()
     for name in left:
         if name.startswith("Secret/"):
             assert name.removeprefix("Secret/") in notes
