@@ -6,7 +6,6 @@ happens in it, and no other test's deliberate fault is in its logs.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
@@ -21,12 +20,11 @@ import aiohttp
 import grpc.aio
 import pytest
 
-from services.cli.errors import StackError
 from services.cli.local import START_ORDER, LocalStack
 from services.cli.processes import Record
 from tests.integration.behind import Behind
 from tests.integration.booking import until
-from tests.integration.client import Client, make_stack, register
+from tests.integration.client import Client, running
 from tests.integration.doors import GrpcDoor, HttpDoor
 from tests.integration.world import World, _make
 
@@ -180,16 +178,8 @@ def _around(written: bytes, what: bytes) -> str:
 
 @pytest.fixture(scope="session")
 def attacked_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    made = make_stack(tmp_path_factory.mktemp("attacked"))
-    try:
-        made.start_all()
-        asyncio.run(register(made))
-        made.wait_ready("gateway", ready=True)
+    with running(tmp_path_factory.mktemp("attacked")) as made:
         yield made
-    except StackError as error:
-        pytest.exit(f"the stack does not start: {error}", returncode=3)
-    finally:
-        made.stop_all()
 
 
 @pytest.fixture(scope="session")

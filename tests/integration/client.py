@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
+import pytest
 
 from services.cli import token as tokens
+from services.cli.errors import StackError
 from services.cli.local import LocalStack
 from services.cli.ports import Ports
 from services.common.config import ENDPOINTS
@@ -85,6 +89,22 @@ def make_stack(home: Path, environ: Mapping[str, str] = os.environ) -> LocalStac
     if environ.get("NEXUS_SERVER"):
         overrides["*"]["NEXUS_SERVER"] = environ["NEXUS_SERVER"]
     return LocalStack(home, Ports.free(), overrides)
+
+
+@contextmanager
+def running(home: Path, **overrides: Mapping[str, str]) -> Iterator[LocalStack]:
+    """Start what `nexus up` starts, register it, stop it at the end. `overrides`: settings of a component."""
+    stack = make_stack(home)
+    stack.overrides |= {name: {**stack.overrides.get(name, {}), **more} for name, more in overrides.items()}
+    try:
+        stack.start_all()
+        asyncio.run(register(stack))
+        stack.wait_ready("gateway", ready=True)
+        yield stack
+    except StackError as error:
+        pytest.exit(f"the stack does not start: {error}", returncode=3)
+    finally:
+        stack.stop_all()
 
 
 async def register(stack: LocalStack) -> list[Row]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from services.cli.errors import StackError
 from services.cli.local import LocalStack
 from tests.hostile.target import attacked_stack, target  # noqa: F401  fixtures for the tests of hostile input
 from tests.integration.behind import behind, scratch  # noqa: F401  fixtures for the tests of holds and maps
 from tests.integration.booking import open_hall  # noqa: F401  a fixture for the tests of holds and maps
 from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders
-from tests.integration.client import Client, NewEvent, Token, make_stack, new_event, register, sign
+from tests.integration.client import Client, NewEvent, Token, new_event, running, sign
 from tests.integration.operating import operated_stack, operator  # noqa: F401  fixtures for the tests of ops
 from tests.integration.second_gateway import second_gateway  # noqa: F401  a fixture for tests with two gateways
 from tests.integration.world import world  # noqa: F401  a fixture for the tests of bad input and ownership
@@ -23,16 +21,8 @@ from tests.integration.world import world  # noqa: F401  a fixture for the tests
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Everything that `nexus up` starts, on free ports and in a folder of its own; registered and ready."""
-    made = make_stack(tmp_path_factory.mktemp("nexus"))
-    try:
-        made.start_all()
-        asyncio.run(register(made))
-        made.wait_ready("gateway", ready=True)
+    with running(tmp_path_factory.mktemp("nexus")) as made:
         yield made
-    except StackError as error:
-        pytest.exit(f"the stack does not start: {error}", returncode=3)
-    finally:
-        made.stop_all()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -15,11 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.cli.errors import StackError
 from services.cli.local import LocalStack
 from tests.integration.behind import Behind
 from tests.integration.booking import Hall, until
-from tests.integration.client import PROJECT, Answer, Client, make_stack, new_event, register, sign
+from tests.integration.client import PROJECT, Answer, Client, new_event, running, sign
 
 
 @dataclass
@@ -114,17 +112,8 @@ def new_id(kind: str) -> str:
 
 @pytest.fixture(scope="session")
 def operated_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    made = make_stack(tmp_path_factory.mktemp("operated"))
-    made.overrides["ops"] = {"NEXUS_POLL_SECONDS": "1"}
-    try:
-        made.start_all()
-        asyncio.run(register(made))
-        made.wait_ready("gateway", ready=True)
+    with running(tmp_path_factory.mktemp("operated"), ops={"NEXUS_POLL_SECONDS": "1"}) as made:
         yield made
-    except StackError as error:
-        pytest.exit(f"the stack does not start: {error}", returncode=3)
-    finally:
-        made.stop_all()
 
 
 @pytest.fixture(scope="session")
