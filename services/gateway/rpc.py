@@ -146,7 +146,7 @@ class RpcDoor:
                     with self._entered(route, context) as visit:
                         call = await self._open(route, sent, context, access, visit)
                         # Bytes wait for a slow client, and not the message: that takes ten times as much.
-                    content = _serialize(await self._gateway.unary(call))
+                        content = _serialize(await self._gateway.unary(call))
                     _wait_for_taking(self._gateway.outbox, len(content), context)
                     access.answered()
                 except FAULTS as fault:

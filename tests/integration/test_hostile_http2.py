@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -16,6 +17,10 @@ from tests.hostile.target import Target
 from tests.integration.booking import until
 from tests.integration.client import new_event
 from tests.integration.doors import wire
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("NEXUS_TEST_MODE") == "suspended", reason="about the doors, which know nothing of suspended handlers"
+)
 
 RECOVERY_SECONDS = 15.0
 """Until both doors answer again after a flood, two cores being busy with other tests."""
