@@ -80,6 +80,8 @@ async def register(
     Raises RegistrationError: for what does not answer within `seconds` with the state of its pods.
     """
     deadline = time.monotonic() + seconds
+    # A pattern that is wrong is told before anything is waited for.
+    _addresses(release, "service", 0, "")
     # Also waits for a Restate that is just starting, so that all the waiting together has one end.
     check_restate(await admin.version())
     endpoints = await _find(kube, release, wanted, deadline)
@@ -185,17 +187,17 @@ async def _find(kube: Kube, release: Release, wanted: Collection[Version], deadl
 
 
 def _endpoint(release: Release, service: EndpointService) -> EndpointAt:
-    known = {
-        "service": service.name,
-        "namespace": release.namespace,
-        "port": service.port,
-        "cluster_ip": service.cluster_ip,
-    }
+    url, health_url = _addresses(release, service.name, service.port, service.cluster_ip)
+    return EndpointAt(service.version.endpoint, url, None, health_url, service.version.digest)
+
+
+def _addresses(release: Release, service: str, port: int, cluster_ip: str) -> tuple[str, str]:
+    """Fill the release's patterns: what Restate is told, and where we ask. Raises RegistrationError."""
+    known = {"service": service, "namespace": release.namespace, "port": port, "cluster_ip": cluster_ip}
     try:
-        url, health_url = release.address.format(**known), release.health_address.format(**known)
+        return release.address.format(**known), release.health_address.format(**known)
     except (KeyError, ValueError, IndexError):
         raise RegistrationError(f"--address: expected a URL with {{{'}, {'.join(known)}}} in it") from None
-    return EndpointAt(service.version.endpoint, url, None, health_url, service.version.digest)
 
 
 async def _registered(admin: Admin, release: Release) -> tuple[list[Registered], set[str]]:
