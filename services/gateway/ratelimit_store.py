@@ -11,16 +11,15 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from services.gateway import metrics
 from services.gateway.ratelimit import Limit, take
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 MAX_BUCKETS: Final = 200_000
 """Buckets that one process keeps, the last used; about 200 bytes each."""
@@ -117,6 +116,13 @@ class SharedBuckets:
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Take the store's address, as in `redis://:password@host:6379/0` (or `rediss://`). Raises ValueError."""
+        # Here, where a store is wanted: it brings all of OpenTelemetry with it.
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import RedisError
+
+        self._failures = (RedisError, OSError, TimeoutError, TypeError, ValueError)
         self._store: Redis = Redis.from_url(
             url,
             socket_timeout=STORE_SECONDS,
@@ -159,7 +165,7 @@ class SharedBuckets:
                 async with asyncio.timeout(STORE_SECONDS):
                     found = await self._ask([wanted for wanted, _ in asked])
                 self._found()
-            except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
+            except self._failures as error:
                 self._lost(error)
                 # An answer that comes late is not to be taken for that of the next question.
                 await self._store.connection_pool.disconnect()
