@@ -140,7 +140,10 @@ class Load:
         self.sales.append(Sale(order_id, subject, (seat,), outcome.state, self.now()))
         if outcome.state == "ok":
             made = sum(sale.state == "ok" for sale in self.sales)
-            (self.folder / "sales").write_text(str(made))
+            # Whole or not at all: who reads an empty file would take it for 0.
+            draft = self.folder / "sales.new"
+            draft.write_text(str(made))
+            draft.replace(self.folder / "sales")
 
     async def _insist(self, subject: str, name: str, request: dict[str, Any], role: str | None = None) -> Outcome:
         """Send the same request until its outcome is known, as a careful client does; each failure is kept."""
