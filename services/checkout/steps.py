@@ -19,7 +19,13 @@ from services.checkout.payments import Outcome as ProviderOutcome
 from services.checkout.payments import ProviderAnswer
 from services.checkout.saga import Held, Outcome, Result, Step
 from services.common import facts
-from services.common.errors import NexusError, SeatUnavailableError, UnavailableError
+from services.common.errors import (
+    BuyerLimitError,
+    NexusError,
+    RateLimitedError,
+    SeatUnavailableError,
+    UnavailableError,
+)
 from services.common.handlers import STEP_SECONDS, call, finish, now, send, start
 from services.common.ids import object_key
 from services.common.messages import Target
@@ -97,6 +103,10 @@ async def _hold(ctx: restate.ObjectContext, order: Order, target: Target[Any, Pa
     except UnavailableError:
         # For good, for this order: an error that invites to repeat would repeat a final answer.
         return Performed(Outcome(Result.REFUSED, await now(ctx), reason=SeatUnavailableError.reason))
+    except RateLimitedError as pause:
+        # The same: a buyer who has to pause buys later under another order.
+        limit = BuyerLimitError(pause.message)
+        return Performed(Outcome(Result.REFUSED, await now(ctx), reason=limit.reason), limit)
     except NexusError as refusal:
         return Performed(Outcome(Result.REFUSED, await now(ctx), reason=refusal.reason), refusal)
     except restate.TerminalError:

@@ -40,3 +40,26 @@ async def test_who_lets_holds_lapse_waits_as_told_and_may_then_hold_again(open_h
     await hall.become("AVAILABLE", "A-1-1")
     await asyncio.sleep(wait_seconds)
     await hall.held(bot, "A-1-1")
+
+
+async def test_an_order_of_a_buyer_who_has_to_pause_does_not_invite_to_repeat_it(open_hall: OpenHall) -> None:
+    """The order is final, so its refusal names no time to wait; until then a declined card tells that it was tried."""
+    hall = await open_hall(hold_seconds=1)
+    bot = hall.buyer()
+
+    async def free() -> bool:
+        return bool(await hall.status("A-1-1") == "AVAILABLE")
+
+    for _ in range(MOST_LAPSES):
+        held = await hall.hold(bot, "A-1-1")
+        while refusal(held) == (429, "BUYER_COOLING_DOWN"):
+            await asyncio.sleep(float(details(held)["retry_after_seconds"]))
+            held = await hall.hold(bot, "A-1-1")
+        await until(free, "the hold to lapse")
+        bought = await hall.buy(bot, "A-1-1", card="card_decline")
+        if refusal(bought) != (402, "PAYMENT_DECLINED"):
+            break
+        await until(free, "the declined order to give its seat back")
+    assert refusal(bought) == (429, "BUYER_LIMIT")
+    assert "Retry-After" not in bought.headers
+    assert "retry_after_seconds" not in details(bought)
