@@ -38,8 +38,9 @@ CASES: Final = int(os.environ.get("NEXUS_HOSTILE_CASES", SHORT_CASES))
 FRONT: Final = ("gateway", "ops")
 """What a stranger reaches: it writes no error whatever comes in."""
 
-GROWTH_MB: Final = 96
-"""By how much the gateway may grow while it is attacked. An 8 MB event that is parsed takes about 60."""
+GROWTH_MB: Final = 128
+"""By how much the gateway may grow while it is attacked: the 48 MB of answers that may wait (gateway/outbox.py), and
+about 60 for those in the making beside them, or for an 8 MB event that is parsed. Unbounded, it would be over 500."""
 
 _ERROR_LINE: Final = re.compile(rb'"level": ?"(error|critical)"')
 _OWN_CALLS: Final = "target_service_key LIKE '%' AND target_handler_name <> 'ping'"
