@@ -40,7 +40,8 @@ FRONT: Final = ("gateway", "ops")
 
 GROWTH_MB: Final = 128
 """By how much the gateway may grow while it is attacked: the 48 MB of answers that may wait (gateway/outbox.py), and
-about 60 for those in the making beside them, or for an 8 MB event that is parsed. Unbounded, the HTTP door grows by more than 200 in those seconds."""
+about 60 for those in the making beside them, or for an 8 MB event that is parsed. Unbounded, the HTTP door grows by
+more than 200 in those seconds."""
 
 _ERROR_LINE: Final = re.compile(rb'"level": ?"(error|critical)"')
 _OWN_CALLS: Final = "target_service_key LIKE '%' AND target_handler_name <> 'ping'"
