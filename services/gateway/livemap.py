@@ -206,13 +206,15 @@ class LiveMap:
 
     async def _fly(self, live: _Live) -> None:
         """Join the read in flight, or begin one. It goes on when the one who waits gives up."""
-        if live.flight is None:
+        # One that is done but has not landed yet is over: who waited for it again would never let it land.
+        if live.flight is None or live.flight.done():
             live.flight = asyncio.create_task(self._pull(live), name=f"read {live.view.section_id}")
             live.flight.add_done_callback(lambda flight: self._landed(live, flight))
         await asyncio.shield(live.flight)
 
     def _landed(self, live: _Live, flight: asyncio.Task[None]) -> None:
-        live.flight = None
+        if live.flight is flight:
+            live.flight = None
         if flight.cancelled():
             return
         error = flight.exception()

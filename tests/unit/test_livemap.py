@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -220,6 +221,33 @@ async def test_view_is_not_older_than_asked(hall: MemoryHall) -> None:
     now[0] += 0.2
     assert (await live.view(EVENT, "B", max_age_seconds=1.0)).letter("s0") == "H"
     await live.close()
+
+
+async def test_a_reader_who_comes_as_a_slow_read_ends_is_answered() -> None:
+    """In that moment the read is done but has not landed; waiting for it again and again would stop the process."""
+    late: list[asyncio.Task[object]] = []
+
+    async def read(*_wanted: object) -> SectionPage:
+        # Slower than a view may be old, so that the late reader needs another read.
+        await asyncio.sleep(0.05)
+        if not late:
+            late.append(asyncio.create_task(live.view("gala", "A", max_age_seconds=0.02)))
+        return SectionPage(revision=1)
+
+    def give_up(*_signal: object) -> None:
+        raise AssertionError("the loop does not turn any more")
+
+    live = LiveMap(read)
+    # No time-out of asyncio would come: it needs the loop.
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 10)
+    try:
+        await live.view("gala", "A", max_age_seconds=0.02)
+        await late[0]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        await live.close()
 
 
 async def test_resume_without_a_gap(hall: MemoryHall, live: LiveMap) -> None:
