@@ -6,7 +6,6 @@ chunks found by a hash of the seat's id (for quotes).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import Protocol
 
 from services.common.errors import InvalidRequestError
 from services.common.ids import is_id
+from services.common.seats import lookup_of
 
 MAX_SEATS = 100_000
 PAGE_SEATS = 200
@@ -255,11 +255,6 @@ def pieces(sections: Sequence[SectionSummary]) -> list[SectionPiece]:
 def lookup_count(seat_count: int) -> int:
     """Tell into how many lookup chunks so many seats are spread."""
     return max(1, ceil(seat_count / LOOKUP_SEATS))
-
-
-def lookup_of(seat_id: str, lookup_chunks: int) -> int:
-    """Tell which lookup chunk holds a seat. CRC-32: the same in every process and version of Python."""
-    return zlib.crc32(seat_id.encode()) % lookup_chunks
 
 
 def lookups(sections: Sequence[PlacedSection]) -> list[LookupChunk]:

@@ -43,7 +43,6 @@ from services.seatmap.messages import (
     LIST_AUDIT,
     PAUSE_SALES,
     PUBLISH_EVENT,
-    QUOTE,
     REBUILD,
     RESUME_SALES,
     UNBLOCK_SEATS,
@@ -59,19 +58,20 @@ from services.seatmap.messages import (
     EventView,
     GetEvent,
     ListAudit,
-    Quote,
-    QuotedSeat,
-    QuoteRequest,
     RebuildStarted,
     UpdateEvent,
     WalkRequest,
 )
+from services.seatmap.messages_quote import QUOTE, Quote, QuotedSeat, QuoteRequest
 
 # Lazy, so that a quote of one seat does not load a stadium.
 EVENT = restate.VirtualObject("Event", enable_lazy_state=True)
 add_ping(EVENT)
 
 TERMS = "terms"
+
+SHEET_CHUNKS = 8
+"""Lookup chunks that an answer may carry, each of some 64 seats: about 30 kB."""
 
 
 @public(EVENT, CREATE_EVENT)
@@ -184,7 +184,10 @@ async def quote(ctx: restate.ObjectSharedContext, request: QuoteRequest) -> Quot
     terms = domain.require_visible(await load(ctx, TERMS, Terms), subject=caller.subject, is_admin=caller.is_admin)
     if request.for_sale_at is not None:
         domain.require_on_sale(terms, request.for_sale_at)
-    places = await _places(ctx, terms, request.seat_ids)
+    chunks = await layout_store.chunks_of(ctx, terms, request.seat_ids)
+    places = layout_store.find_in(chunks, terms, request.seat_ids)
+    domain.require_seats(request.seat_ids, places)
+    is_kept = request.wants_sheet and len(chunks) <= SHEET_CHUNKS
     return Quote(
         terms.state,
         terms.owner,
@@ -195,6 +198,7 @@ async def quote(ctx: restate.ObjectSharedContext, request: QuoteRequest) -> Quot
         terms.hold_seconds,
         terms.max_seats_per_buyer,
         [_quoted(terms, seat_id, places[seat_id]) for seat_id in request.seat_ids],
+        views.sheet(terms, chunks, await now(ctx)) if is_kept else None,
     )
 
 

@@ -8,6 +8,7 @@ import restate
 
 from services.common.handlers import call, load, save, send
 from services.common.ids import object_key
+from services.common.seats import lookup_of
 from services.seatmap import domain_layout as domain
 from services.seatmap.domain import CHUNK_SEATS
 from services.seatmap.domain_event import Terms
@@ -55,12 +56,18 @@ def write(ctx: restate.ObjectContext, terms: Terms, sections: list[PlacedSection
 
 async def find(ctx: Context, terms: Terms, seat_ids: list[str]) -> dict[str, Place]:
     """Find seats; those that the layout does not have are left out."""
-    numbers = {seat_id: domain.lookup_of(seat_id, terms.lookup_chunks) for seat_id in seat_ids}
-    chunks = {
-        number: await load(ctx, _lookup(number), LookupChunk) or LookupChunk({})
-        for number in sorted(set(numbers.values()))
-    }
-    found = {seat_id: chunks[number].places.get(seat_id) for seat_id, number in numbers.items()}
+    return find_in(await chunks_of(ctx, terms, seat_ids), terms, seat_ids)
+
+
+async def chunks_of(ctx: Context, terms: Terms, seat_ids: list[str]) -> dict[int, LookupChunk]:
+    """Read the lookup chunks that seats would lie in."""
+    numbers = {lookup_of(seat_id, terms.lookup_chunks) for seat_id in seat_ids}
+    return {number: await load(ctx, _lookup(number), LookupChunk) or LookupChunk({}) for number in sorted(numbers)}
+
+
+def find_in(chunks: dict[int, LookupChunk], terms: Terms, seat_ids: list[str]) -> dict[str, Place]:
+    """Find seats in the chunks that were read for them; those that the layout does not have are left out."""
+    found = {seat: chunks[lookup_of(seat, terms.lookup_chunks)].places.get(seat) for seat in seat_ids}
     return {seat_id: place for seat_id, place in found.items() if place is not None}
 
 

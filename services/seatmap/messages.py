@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.common.messages import Caller, Nothing, Target
+from services.common.messages import Nothing, Target
 from services.common.states import EventState, SeatStatus
 
 
@@ -173,41 +173,6 @@ class AuditEntries(msgspec.Struct, frozen=True):
     next_page_token: str = ""
 
 
-class QuoteRequest(msgspec.Struct, frozen=True):
-    """Ask for the terms of seats. With `for_sale_at` a sale that is not open then is a refusal.
-
-    The caller's clock will do: it is older by what the call took, and it spares a journal entry.
-    """
-
-    seat_ids: list[str]
-    caller: Caller
-    for_sale_at: datetime | None = None
-
-
-class QuotedSeat(msgspec.Struct, frozen=True):
-    """A seat of the layout with today's price. `position`: its place in the section, from 0."""
-
-    seat_id: str
-    section_id: str
-    position: int
-    category_id: str
-    amount_minor: int
-
-
-class Quote(msgspec.Struct, frozen=True):
-    """Terms of an event and of the seats asked for, in the order asked for."""
-
-    state: EventState
-    owner: str
-    title: str
-    venue: str
-    starts_at: datetime
-    currency_code: str
-    hold_seconds: int
-    max_seats_per_buyer: int
-    seats: list[QuotedSeat]
-
-
 class ListEvents(msgspec.Struct, frozen=True):
     """Client request: published events. `page_size` 0 means 50."""
 
@@ -311,7 +276,6 @@ UNBLOCK_SEATS = Target("Event", "unblock", ChangeSeats, ChangedSeats)
 REBUILD = Target("Event", "rebuild", ChangeSales, RebuildStarted)
 WALK = Target("Event", "walk", WalkRequest, Nothing)
 LIST_AUDIT = Target("Event", "list_audit", ListAudit, AuditEntries)
-QUOTE = Target("Event", "quote", QuoteRequest, Quote)
 
 LIST_EVENTS = Target("Catalog", "list", ListEvents, EventList)
 ADD_TO_CATALOG = Target("Catalog", "add", CatalogEntry, Nothing)

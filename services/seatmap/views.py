@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from itertools import groupby
 
 import msgspec
@@ -10,9 +12,10 @@ from services.common import paging
 from services.common.errors import SeatNotFoundError
 from services.seatmap import domain_layout, layout_store
 from services.seatmap.domain_event import Terms
-from services.seatmap.domain_layout import PlacedSeat
+from services.seatmap.domain_layout import LookupChunk, PlacedSeat
 from services.seatmap.layout_store import Context
 from services.seatmap.messages import EventView, GetEvent, PriceCategory, Row, Seat, Section
+from services.seatmap.messages_quote import Sheet, SheetSeat
 
 DEFAULT_PAGE_SEATS = 1000
 MAX_LOADS = 40
@@ -26,6 +29,19 @@ async def basic(ctx: Context, terms: Terms) -> EventView:
         terms,
         [Section(summary.section_id, summary.title, seat_count=summary.seat_count) for summary in summaries],
     )
+
+
+def sheet(terms: Terms, chunks: Mapping[int, LookupChunk], at: datetime) -> Sheet:
+    """Write down what quotes of the seats in these chunks need, for a caller who keeps it."""
+    seats = {
+        number: {
+            seat_id: SheetSeat(place.section_id, place.position, place.category_id)
+            for seat_id, place in chunk.places.items()
+        }
+        for number, chunk in chunks.items()
+    }
+    version = f"{terms.creation}:{terms.revision}"
+    return Sheet(at, version, terms.lookup_chunks, terms.amounts, seats, terms.sale_starts_at, terms.sale_ends_at)
 
 
 async def full(ctx: Context, terms: Terms, request: GetEvent) -> EventView:

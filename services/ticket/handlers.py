@@ -11,7 +11,8 @@ from services.common.handlers import GIVES_UP, add_ping, call, load, now, privat
 from services.common.ids import object_key, split_key
 from services.common.messages import Caller, Nothing
 from services.common.states import SeatStatus
-from services.seatmap.messages import APPLY, QUOTE, ApplyRequest, QuoteRequest
+from services.seatmap.messages import APPLY, ApplyRequest
+from services.seatmap.messages_quote import QUOTE, QuoteRequest
 from services.ticket import domain
 from services.ticket.domain import Ticket
 from services.ticket.messages import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -14,11 +13,12 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from services.ticket.sheets import FRESH_SECONDS
 from tests.integration.client import Answer, Client, new_event, sign
+from tests.integration.modes import IS_SUSPENDED
 
 Found = TypeVar("Found")
 
-IS_SUSPENDED = os.environ.get("NEXUS_TEST_MODE") == "suspended"
 PATIENCE = 6.0 if IS_SUSPENDED else 1.0
 """By how much deadlines are stretched where every await is suspended and replayed."""
 
@@ -147,6 +147,10 @@ class Hall:
         """Let the organizer change the event."""
         query = f"?update_mask={quote(mask)}" if mask else ""
         return await self.client.call("PATCH", self.path + query, token or self.organizer, dict(event))
+
+    async def in_force(self) -> None:
+        """Wait until what the organizer changed counts for every hold: a second, as the design says."""
+        await asyncio.sleep(2 * FRESH_SECONDS)
 
     async def show(self, query: str = "", token: str | None = None) -> Answer:
         """Look at the event."""

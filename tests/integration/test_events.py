@@ -114,6 +114,7 @@ async def test_live_holds_survive_a_pause_and_the_end_of_the_sale(open_hall: Ope
         (":close", "SALES_CLOSED", (buyers[2], holds[2]), (buyers[3], holds[3])),
     ):
         assert (await hall.do(action)).status == 200
+        await hall.in_force()
         refused = await hall.hold(hall.buyer(), "A-2-1")
         assert refusal(refused) == (409, reason)
         assert (await hall.buy(hall.buyer(), "A-2-1")).reason == reason

@@ -76,6 +76,7 @@ async def test_a_stale_timer_leaves_a_newer_hold_alone(open_hall: OpenHall, behi
     assert (await hall.release(buyer, hold)).status == 200
     await hall.become("AVAILABLE", "A-1-1")
     assert (await hall.update({"hold_seconds": 600})).status == 200
+    await hall.in_force()
     newer = await hall.held(buyer, "A-1-1")
     ticket = (await hall.ticket("A-1-1", buyer)).json
 

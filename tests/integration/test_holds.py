@@ -187,6 +187,7 @@ async def test_a_hold_keeps_the_price_of_its_time(open_hall: OpenHall) -> None:
     hold = await hall.held(early, "A-1-1")
     changed = await hall.update({"price_categories": [{"category_id": "std", "title": "Dear", "amount_minor": 9900}]})
     assert changed.status == 200, changed
+    await hall.in_force()
     assert (await hall.look(early, hold)).json["total"]["amount_minor"] == "4500"
     assert (await hall.held(late, "A-1-2"))["total"]["amount_minor"] == "9900"
     order = await hall.buy(early, hold_id=hold["hold_id"])
@@ -204,6 +205,7 @@ async def test_a_hold_keeps_the_hold_seconds_of_its_time(open_hall: OpenHall) ->
     buyer = hall.buyer()
     hold = await hall.held(buyer, "A-1-1")
     assert (await hall.update({"hold_seconds": 5})).status == 200
+    await hall.in_force()
     extended = await hall.extend(buyer, hold)
     assert moment(extended.json["expires_at"]) >= moment(hold["expires_at"])
     newer = await hall.held(hall.buyer(), "A-1-2")
