@@ -5,9 +5,9 @@ from __future__ import annotations
 import restate
 import structlog
 
-from services.checkout import mail
+from services.checkout import addresses, mail
 from services.checkout.messages import SEND_MAIL, MailRequest
-from services.checkout.outside import key_ring, settings
+from services.checkout.outside import data_keys, key_ring, mail_server, settings
 from services.common.handlers import PATIENT, add_ping, now, private
 from services.common.messages import Nothing
 
@@ -23,9 +23,12 @@ async def send(ctx: restate.Context, request: MailRequest) -> Nothing:
 
     async def deliver() -> None:
         # Opened here only, inside the step, so that no journal ever holds the address.
-        address = key_ring().open(request.sealed_address, request.order_id)
         try:
-            await mail.send(mail.render(request, address, settings().mail_from, at), settings())
+            address = await addresses.opened(request.sealed_address, request.order_id, key_ring(), data_keys())
+            await mail.send(mail.render(request, address, settings().mail_from, at), mail_server())
+        except addresses.AddressErasedError:
+            log.info("mail dropped: its buyer was erased")
+            raise restate.TerminalError("the mail was dropped: its buyer was erased") from None
         except (mail.MailAddressError, mail.MailRefusedError) as refused:
             # Refused for good; anything else is tried again, however long it takes.
             log.exception("mail refused for good")

@@ -22,6 +22,7 @@ from typing import Final, Literal, Protocol
 import aiosmtplib
 import jinja2
 
+from services.checkout.mail_connections import Connections
 from services.checkout.messages import MailRequest
 from services.checkout.settings import tls_context
 from services.common.config import Secret
@@ -128,30 +129,40 @@ def render(request: MailRequest, address: str, sender: str, at: datetime) -> Ema
     return message
 
 
-async def send(message: EmailMessage, settings: MailSettings) -> None:
+def connections(settings: MailSettings, sender: str) -> Connections:
+    """Make the connections to the mail server. Raises MailAddressError where `sender`, NEXUS_MAIL_FROM, is none."""
+    domain = _sender(sender).domain
+
+    def make() -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            # Said, because the library would ask the resolver, and stall every invocation meanwhile.
+            local_hostname=domain,
+            hostname=settings.mail_host,
+            port=settings.mail_port,
+            username=settings.mail_username or None,
+            password=settings.mail_password.reveal() if settings.mail_password else None,
+            # Said both: left open, the library would go on in the clear where a server offers no TLS.
+            use_tls=settings.mail_tls == "tls",
+            start_tls=settings.mail_tls == "starttls",
+            tls_context=None if settings.mail_tls == "none" else _tls_context(settings.mail_ca_file),
+            timeout=SEND_SECONDS,
+        )
+
+    return Connections(make)
+
+
+async def send(message: EmailMessage, server: Connections) -> None:
     """Hand a mail to the SMTP server; one attempt.
 
     Raises MailRefusedError where repeating cannot help, else MailUnavailableError. Neither quotes the
     server, whose words often hold the address.
     """
     try:
-        async with asyncio.timeout(SEND_SECONDS):
-            sender = message["From"].addresses[0]
-            await aiosmtplib.send(
+        async with asyncio.timeout(SEND_SECONDS), server.one() as connection:
+            await connection.send_message(
                 message,
-                sender=sender.addr_spec,
-                # Said, because the library would ask the resolver, and stall every invocation meanwhile.
-                local_hostname=sender.domain,
+                sender=message["From"].addresses[0].addr_spec,
                 recipients=[address.addr_spec for address in message["To"].addresses],
-                hostname=settings.mail_host,
-                port=settings.mail_port,
-                username=settings.mail_username or None,
-                password=settings.mail_password.reveal() if settings.mail_password else None,
-                # Said both: left open, the library would go on in the clear where a server offers no TLS.
-                use_tls=settings.mail_tls == "tls",
-                start_tls=settings.mail_tls == "starttls",
-                tls_context=None if settings.mail_tls == "none" else _tls_context(settings.mail_ca_file),
-                timeout=SEND_SECONDS,
             )
     except aiosmtplib.SMTPRecipientsRefused as error:
         raise _failure([refused.code for refused in error.recipients]) from None

@@ -1,13 +1,18 @@
-"""What Checkout and Mailer need of the world outside: provider, mail server, key ring; made on first use."""
+"""What Checkout and Mailer need of the world outside: provider, mail server, keys; made on first use."""
 
 from __future__ import annotations
 
 import functools
 import os
 
+from services.checkout import mail
 from services.checkout.instant import INSTANT_URL, InstantProvider
+from services.checkout.mail_connections import Connections
 from services.checkout.payments import HttpProvider, PaymentProvider
 from services.checkout.settings import OutsideSettings, check
+from services.common.config import ConfigError
+from services.common.datakeys import SETTING as DATA_KEYS
+from services.common.datakeys import DataKeys, open_store
 from services.common.seal import KeyRing
 
 
@@ -28,3 +33,19 @@ def provider() -> PaymentProvider:
 def key_ring() -> KeyRing:
     """Give the keys that open sealed addresses."""
     return KeyRing.parse(settings().seal_keys.reveal())
+
+
+@functools.cache
+def data_keys() -> DataKeys | None:
+    """Give the store of buyers' keys, None where there is none. Raises ConfigError."""
+    url = settings().data_keys_url.reveal().strip()
+    try:
+        return open_store(url) if url else None
+    except ValueError as error:
+        raise ConfigError({DATA_KEYS: str(error)}) from None
+
+
+@functools.cache
+def mail_server() -> Connections:
+    """Give the connections to the mail server of this process."""
+    return mail.connections(settings(), settings().mail_from)

@@ -13,6 +13,8 @@ from typing import Final, Literal
 import msgspec
 
 from services.common.config import ConfigError, Port, Secret, load
+from services.common.datakeys import SETTING as DATA_KEYS
+from services.common.datakeys import URL_WORDS, is_store_url
 from services.common.seal import KeyRing, SealKeysError
 
 VISIBLE: Final = re.compile(r"[!-~]+")
@@ -23,6 +25,7 @@ class OutsideSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What `checkout` is told of the world outside; see README.md, "Settings"."""
 
     seal_keys: Secret
+    data_keys_url: Secret = Secret("")
     payments_url: str = "http://127.0.0.1:8901"
     payments_token: Secret | None = None
     mail_host: str = "127.0.0.1"
@@ -57,6 +60,9 @@ def _problems(settings: OutsideSettings) -> dict[str, str]:
         KeyRing.parse(settings.seal_keys.reveal())
     except SealKeysError as error:
         problems["NEXUS_SEAL_KEYS"] = str(error)
+    data_keys_url = settings.data_keys_url.reveal().strip()
+    if data_keys_url and not is_store_url(data_keys_url):
+        problems[DATA_KEYS] = f"expected {URL_WORDS}"
     token = settings.payments_token
     if token is not None and not VISIBLE.fullmatch(token.reveal()):
         problems["NEXUS_PAYMENTS_TOKEN"] = "expected visible ASCII without blanks"  # noqa: S105  no token, but its form

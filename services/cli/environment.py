@@ -30,6 +30,11 @@ def report_key(home: Path) -> Path:
     return private
 
 
+def data_keys_url(home: Path) -> str:
+    """Say where the keys of single buyers are: with the data that they open, since neither is worth a thing alone."""
+    return (home / "data" / "buyer-keys").as_uri()
+
+
 def _write(path: Path, text: str) -> None:
     """Write a file that only its owner can read; whole or not at all."""
     if not path.exists() or path.read_text() != text:
@@ -74,6 +79,7 @@ def _settings(stack: LocalStack, component: str) -> dict[str, str]:
             "NEXUS_METRICS_PORT": str(stack.ports.gateway_metrics_port),
             "NEXUS_INGRESS_URL": stack.ingress_url,
             "NEXUS_SEAL_KEYS": stack.keys.seal_keys,
+            "NEXUS_DATA_KEYS_URL": data_keys_url(stack.home),
             "NEXUS_SUBJECT_KEY": stack.keys.subject_key,
             "NEXUS_AUTH_PUBLIC_KEY": str(stack.keys.auth_public_pem),
         },
@@ -85,6 +91,7 @@ def _settings(stack: LocalStack, component: str) -> dict[str, str]:
             "NEXUS_INGRESS_URL": stack.ingress_url,
             "NEXUS_PAYMENTS_URL": stack.payments_url,
             "NEXUS_SUBJECT_KEY": stack.keys.subject_key,
+            "NEXUS_DATA_KEYS_URL": data_keys_url(stack.home),
             "NEXUS_REPORT_KEY_FILE": str(report_key(stack.home)),
             "NEXUS_AUTH_PUBLIC_KEY": str(stack.keys.auth_public_pem),
         },
@@ -101,6 +108,7 @@ def _settings(stack: LocalStack, component: str) -> dict[str, str]:
             "NEXUS_MAIL_HOST": HOST,
             "NEXUS_MAIL_PORT": str(stack.ports.mail_port),
             "NEXUS_SEAL_KEYS": stack.keys.seal_keys,
+            "NEXUS_DATA_KEYS_URL": data_keys_url(stack.home),
         }
     return {"NEXUS_HOST": HOST} | own
 

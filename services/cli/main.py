@@ -112,8 +112,9 @@ def up(
     if reload:
         from services.cli.reload import watch
 
-        _say("following the code; Ctrl-C ends this, not the stack")
         try:
+            # Inside: whoever has read it may press Ctrl-C at once.
+            _say("following the code; Ctrl-C ends this, not the stack")
             watch(stack, _say)
         except KeyboardInterrupt:
             raise SystemExit(0) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,6 +23,12 @@ AUDIT_FACTOR: Final = 5
 """An audit may take so many times settle_seconds, and AUDIT_SECONDS more to read."""
 
 AUDIT_SECONDS: Final = 300.0
+ERASE_SECONDS: Final = 180.0
+"""Longer than the store takes to write two kinds of files anew (services.common.datakeys_valkey)."""
+
+PLAIN: Final[Mapping[str, Any]] = {"tls": False, "ca": None, "cert": None, "key": None}
+"""Of a Connection: nothing of TLS."""
+
 app = typer.Typer()
 
 Ops = Annotated[
@@ -44,6 +50,7 @@ def verify(  # noqa: PLR0913, PLR0917 - its options are its arguments
     to: Connection,
     events: Annotated[list[str] | None, typer.Argument(metavar="EVENT", help="Ids of the events.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every event that the gateway (--gateway) lists.")] = False,
+    on_sale: Annotated[bool, typer.Option("--on-sale", help="Of these, the ones on sale or paused.")] = False,
     settle: Annotated[
         int, typer.Option("--settle", min=1, max=300, help="Seconds that a difference must persist to count as damage.")
     ] = 30,
@@ -59,6 +66,9 @@ def verify(  # noqa: PLR0913, PLR0917 - its options are its arguments
         typer.Option("--report-key", metavar="FILE", exists=True, help="Public key (PEM) of reports; default: ours."),
     ] = None,
     ops: Ops = None,
+    ops_plain: Annotated[
+        bool, typer.Option("--ops-plain", help="Call ops in the clear, also where --tls is for the gateway.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Audit events on the running system: no seat sold twice, money and seats agree.
@@ -69,11 +79,15 @@ def verify(  # noqa: PLR0913, PLR0917 - its options are its arguments
     if check is not None:
         _check(check, public or home() / "keys" / "report-public.pem", as_json=as_json)
         return
-    if bool(events) == every or (save is not None and len(events or []) != 1):
-        raise typer.BadParameter("name events, or give --all; --save keeps the report of one event")
-    named = _all_events(to) if every else list(events or [])
+    is_listed = every or on_sale
+    if bool(events) == is_listed or (save is not None and len(events or []) != 1):
+        raise typer.BadParameter("name events, or give --all or --on-sale; --save keeps the report of one event")
+    named = _listed(to, ("EVENT_STATE_ON_SALE", "EVENT_STATE_PAUSED") if on_sale else ()) if is_listed else events or []
+    if not named:
+        print("there is no event to audit", file=sys.stderr)
     answers = []
-    with connected(_at(to, ops), default_role=Role.ADMIN, seconds=settle * AUDIT_FACTOR + AUDIT_SECONDS) as door:
+    door_of_ops = dataclasses.replace(_at(to, ops), **(PLAIN if ops_plain else {}))
+    with connected(door_of_ops, default_role=Role.ADMIN, seconds=settle * AUDIT_FACTOR + AUDIT_SECONDS) as door:
         for event_id in named:
             answer = door.call("VerifyEvent", {"event_id": event_id, "settle_seconds": settle})
             answers.append(answer)
@@ -82,7 +96,7 @@ def verify(  # noqa: PLR0913, PLR0917 - its options are its arguments
     if save is not None:
         opsview.save(save, answers[0]["signed_report"])
     if as_json:
-        print_json(answers[0]["report"] if len(answers) == 1 and not every else [it["report"] for it in answers])
+        print_json(answers[0]["report"] if len(answers) == 1 and not is_listed else [it["report"] for it in answers])
     raise SystemExit(_exit_code([answer["report"]["verdict"] for answer in answers]))
 
 
@@ -143,6 +157,25 @@ def retry(
         console().print(opsview.retried(told))
 
 
+@app.command(rich_help_panel=OPERATING)
+@asks_gateway("gateway")
+def erase(
+    to: Connection,
+    buyer: Annotated[str, typer.Argument(metavar="BUYER", help="Who, as they sign in: the token's subject.")],
+    ops: Ops = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a buyer's mail addresses unreadable for good; orders and tickets stay. Exit code 6: a copy may be left."""
+    with connected(_at(to, ops), default_role=Role.ADMIN, seconds=ERASE_SECONDS) as door:
+        told = door.call("EraseBuyer", {"subject": buyer})
+    if as_json:
+        print_json(told)
+    else:
+        for line in opsview.erased(told):
+            console().print(line)
+    raise SystemExit(FOUND if told.get("remains") else 0)
+
+
 def _at(to: Connection, ops: str | None) -> Connection:
     """Take the gRPC door of ops in place of the gateway's."""
     import os
@@ -150,9 +183,11 @@ def _at(to: Connection, ops: str | None) -> Connection:
     return dataclasses.replace(to, gateway=ops or f"127.0.0.1:{Ports.chosen(home(), os.environ).ops_grpc_port}")
 
 
-def _all_events(to: Connection) -> list[str]:
+def _listed(to: Connection, states: Collection[str]) -> list[str]:
+    """Name the events that the gateway lists, in any of these states; none: in all."""
     with connected(to, is_public=True) as door:
-        return [event["event_id"] for event in door.pages("ListEvents", {"page_size": 100}, "events")]
+        listed = door.pages("ListEvents", {"page_size": 100}, "events")
+        return [event["event_id"] for event in listed if not states or event["state"] in states]
 
 
 def _exit_code(verdicts: Sequence[str]) -> int:

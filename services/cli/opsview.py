@@ -116,6 +116,16 @@ def resumed(told: Mapping[str, Any]) -> str:
     return f"tried again; {one['invocation_id']} is {one['status']}: {one['why']}"
 
 
+def erased(told: Mapping[str, Any]) -> list[str]:
+    """Tell what an erasure did, a line each."""
+    done = {
+        "ERASE_ACTION_ERASED": "erased: no mail address of this buyer can be read any more",
+        "ERASE_ACTION_NOTHING_THERE": "nothing there: never checked out, or erased before",
+    }
+    first = f"{told['buyer_id']} {done.get(told['action'], told['action'])}"
+    return [first, *(f"still to do: {one}" for one in told.get("remains", []))]
+
+
 def save(file: Path, signed: Mapping[str, Any]) -> None:
     """Keep a signed report. Raises CallError."""
     try:

@@ -30,6 +30,7 @@ from services.gateway.routes import load_routes
 from services.gateway.rpc import RpcDoor
 from services.gateway.settings import GatewaySettings, HttpUrl
 from services.ops.desk import Desk
+from services.ops.erasing import Eraser
 from services.ops.rounds import Rounds
 from services.ops.signing import ReportKeyError, Signer
 from services.ops.tables import Tables
@@ -88,7 +89,9 @@ async def _run(settings: OpsSettings) -> None:
     try:
         desk = Desk(tables, provider, Signer.load(settings.report_key_file))
         keys = RequestKeys(told.subject_key(settings))
-        gateway = Gateway(told.ingress(settings), keys, ring, desk.composed())
+        data_keys = told.data_keys(settings)
+        composed = {**desk.composed(), **Eraser(data_keys, keys.subject).composed()}
+        gateway = Gateway(told.ingress(settings), keys, ring, composed, data_keys=data_keys)
         # Without the key of an installation's own test: its tokens have no business here.
         authenticator = told.authenticator(msgspec.structs.replace(settings, auth_test_public_key=""), keys)
         certificates = told.certificates(settings)

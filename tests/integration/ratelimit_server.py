@@ -1,4 +1,4 @@
-"""A real store of rate limits: whichever of valkey-server and redis-server this machine has."""
+"""A real store, of rate limits or of data keys: whichever of valkey-server and redis-server this machine has."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ NEEDS_STORE = pytest.mark.skipif(
 
 @dataclass
 class Store:
-    """A store's process, which a test may take away."""
+    """A store's process, which a test may take away. `options`: what it is told beside where it is."""
 
     folder: Path
+    options: tuple[str, ...] = ("--save", "")
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
 
@@ -32,9 +33,9 @@ class Store:
         return f"redis://127.0.0.1:{self.port}/0"
 
     async def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         self.process = await asyncio.create_subprocess_exec(
-            str(SERVER), *options, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
+            str(SERVER), *options, *self.options, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
         )
         async with asyncio.timeout(20), Redis.from_url(self.url) as client:
             while True:

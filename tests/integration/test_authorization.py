@@ -28,7 +28,10 @@ from tests.integration.client import Client, new_event, sign
 from tests.integration.doors import Outcome, http_form, http_outcome
 from tests.integration.forged import claims
 from tests.integration.good_requests import HOLD, ORDER
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import event_body
+
+pytestmark = normal_mode_only("who may call what")
 
 GATEWAY = {name.removeprefix("/nexus.v1."): route for name, route in load_routes(CONTRACT).items()}
 OPS = {name.removeprefix("/nexus.v1."): route for name, route in load_routes([ops_pb2.DESCRIPTOR]).items()}
@@ -106,6 +109,7 @@ TABLE = [
     admins("RetryOrder", ORDER),
     admins("ResumeInvocation", {"invocation_id": "inv_1abcdefghijklmnopqrstuvwxyz"}, admin="INVALID_REQUEST"),
     admins("GetOrderTimeline", ORDER),
+    admins("EraseBuyer", {"subject": "$new"}),
 ]
 
 

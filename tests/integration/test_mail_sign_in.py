@@ -20,7 +20,10 @@ import pytest
 from services.checkout import mail
 from services.common.config import Secret
 from tests.integration.certificates import Authority
-from tests.integration.test_mail_sink import Server, free_port, ticket
+from tests.integration.modes import normal_mode_only
+from tests.integration.test_mail_sink import Server, deliver, free_port, ticket
+
+pytestmark = normal_mode_only("the mail client")
 
 PASSWORD = f"pass-{uuid.uuid4().hex}"
 
@@ -92,7 +95,7 @@ def order() -> str:
 
 async def test_a_mail_goes_over_tls_with_a_password(sink: Demanding, order: str) -> None:
     """With the right user, password and authority it is accepted, and the password is in no log."""
-    await mail.send(ticket(order, "ada@example.org"), sink.server)
+    await deliver(ticket(order, "ada@example.org"), sink.server)
     assert await sink.subjects(order) == 1
     assert PASSWORD not in sink.log.read_text()
 
@@ -109,15 +112,26 @@ async def test_a_mail_goes_over_tls_with_a_password(sink: Demanding, order: str)
     ],
     ids=["password", "user", "nobody", "authority", "host", "no TLS"],
 )
-async def test_whoever_is_not_let_in_tries_again_later(sink: Demanding, order: str, change: dict[str, object]) -> None:
+async def test_whoever_is_not_let_in_tries_again_later(
+    sink: Demanding, order: str, change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A wrong password, no TLS, a certificate of a stranger or for another host: no mail, no secret in the error."""
+    # Who speaks in the clear to a server that waits for TLS gets no answer.
+    monkeypatch.setattr(mail, "SEND_SECONDS", 2)
     with pytest.raises((mail.MailUnavailableError, mail.MailRefusedError)) as caught:
-        await mail.send(ticket(order, "ada@example.org"), msgspec.structs.replace(sink.server, **change))
+        await deliver(ticket(order, "ada@example.org"), msgspec.structs.replace(sink.server, **change))
     assert await sink.subjects(order) == 0
     for secret in (PASSWORD, "wrong-password", "ada"):
         assert secret not in str(caught.value)
     assert caught.value.__cause__ is None
     assert isinstance(caught.value, mail.MailUnavailableError), "a mistake in our settings loses no mail"
+
+
+async def test_a_wrong_password_is_answered(sink: Demanding, order: str) -> None:
+    """By a refusal and not by silence, so that a mistake in our settings is named in the log and not a time-out."""
+    wrong = msgspec.structs.replace(sink.server, mail_password=Secret("wrong-password"))
+    with pytest.raises(mail.MailUnavailableError, match="SMTPAuthenticationError"):
+        await deliver(ticket(order, "ada@example.org"), wrong)
 
 
 async def test_a_server_without_tls_gets_no_password(tmp_path: Path, order: str) -> None:
@@ -141,6 +155,6 @@ async def test_a_server_without_tls_gets_no_password(tmp_path: Path, order: str)
             mail_password=Secret(PASSWORD),
         )
         with pytest.raises(mail.MailUnavailableError):
-            await mail.send(ticket(order, "ada@example.org"), away)
+            await deliver(ticket(order, "ada@example.org"), away)
     assert b"AUTH" not in seen
     assert b"MAIL" not in seen

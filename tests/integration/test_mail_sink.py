@@ -27,6 +27,9 @@ from services.checkout.messages import MailRequest
 from services.common.config import Secret
 from services.common.money import Money
 from services.common.seats import HeldSeat
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the mail sink")
 
 AT = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 SENDER = "Nexus <tickets@nexus.invalid>"
@@ -124,9 +127,18 @@ def ticket(order: str, address: str) -> EmailMessage:
     return mail.render(request, address, SENDER, AT)
 
 
+async def deliver(message: EmailMessage, server: Server) -> None:
+    """Send a mail over a connection of its own."""
+    connections = mail.connections(server, SENDER)
+    try:
+        await mail.send(message, connections)
+    finally:
+        connections.close()
+
+
 async def test_a_mail_arrives_whole(sink: Sink, order: str) -> None:
     """A mail that was sent is listed with its id, sender, recipient, subject and both of its forms."""
-    await mail.send(ticket(order, f"{order}@example.org"), sink.server)
+    await deliver(ticket(order, f"{order}@example.org"), sink.server)
     (message,) = await sink.messages(to=f"{order}@example.org")
     assert message["message_id"] == f"<{order}@nexus.invalid>"
     assert message["from"] == "tickets@nexus.invalid"
@@ -139,7 +151,7 @@ async def test_a_mail_arrives_whole(sink: Sink, order: str) -> None:
 
 async def test_the_log_names_the_order_only(sink: Sink, order: str) -> None:
     """A mail is found by its order, and the address is not in the log."""
-    await mail.send(ticket(order, f"ada-{order}@example.org"), sink.server)
+    await deliver(ticket(order, f"ada-{order}@example.org"), sink.server)
     sink.log.seek(0)
     lines = [json.loads(line) for line in sink.log]
     assert [line["event"] for line in lines if line.get("order_id") == order] == ["mail received"]
@@ -149,7 +161,7 @@ async def test_the_log_names_the_order_only(sink: Sink, order: str) -> None:
 async def test_the_longest_order_is_found(sink: Sink) -> None:
     """Its Message-ID is folded on the way, and listed whole and without blanks."""
     order = f"o{uuid.uuid4().hex}".ljust(64, "x")
-    await mail.send(ticket(order, "ada@example.org"), sink.server)
+    await deliver(ticket(order, "ada@example.org"), sink.server)
     (message,) = await sink.messages(message_id=f"{order}@nexus.invalid")
     assert message["message_id"] == f"<{order}@nexus.invalid>"
 
@@ -157,8 +169,8 @@ async def test_the_longest_order_is_found(sink: Sink) -> None:
 async def test_a_repeat_is_recognizable(sink: Sink, order: str) -> None:
     """Sent twice, a mail is listed twice under one Message-ID, and another order's is not among them."""
     for _ in range(2):
-        await mail.send(ticket(order, "twice@example.org"), sink.server)
-    await mail.send(ticket(order + "-other", "twice@example.org"), sink.server)
+        await deliver(ticket(order, "twice@example.org"), sink.server)
+    await deliver(ticket(order + "-other", "twice@example.org"), sink.server)
     assert len(await sink.messages(message_id=f"<{order}@nexus.invalid>")) == 2
     assert len(await sink.messages(message_id=f"{order}@nexus.invalid")) == 2
     assert len(await sink.messages(message_id=f"{order}@nexus.invalid", to="nobody@example.org")) == 0
@@ -173,14 +185,14 @@ async def test_only_the_buyer_gets_it(sink: Sink, order: str, name: str) -> None
     except mail.MailAddressError:
         assert " " in name
         return
-    await mail.send(message, sink.server)
+    await deliver(message, sink.server)
     (listed,) = await sink.messages(message_id=f"<{order}@nexus.invalid>")
     assert listed["to"] == message["To"].addresses[0].addr_spec
 
 
 async def test_delete_empties_the_list(sink: Sink, order: str) -> None:
     """After DELETE nothing is listed."""
-    await mail.send(ticket(order, "ada@example.org"), sink.server)
+    await deliver(ticket(order, "ada@example.org"), sink.server)
     assert (await sink.ask("DELETE", "/messages"))[0] == 200
     assert await sink.messages() == []
 
@@ -189,17 +201,17 @@ async def test_refused_for_now(sink: Sink, order: str) -> None:
     """While the sink refuses with 450 the mail is worth another attempt, and that one brings it."""
     await sink.ask("PUT", "/switches", {"refuse": True})
     with pytest.raises(mail.MailUnavailableError):
-        await mail.send(ticket(order, "ada@example.org"), sink.server)
+        await deliver(ticket(order, "ada@example.org"), sink.server)
     assert await sink.messages(message_id=f"{order}@nexus.invalid") == []
     await sink.ask("PUT", "/switches", {"refuse": False})
-    await mail.send(ticket(order, "ada@example.org"), sink.server)
+    await deliver(ticket(order, "ada@example.org"), sink.server)
     assert len(await sink.messages(message_id=f"{order}@nexus.invalid")) == 1
 
 
 async def test_nobody_listens(order: str) -> None:
     """A server that is not there is worth another attempt, and the error does not show the address."""
     with pytest.raises(mail.MailUnavailableError) as caught:
-        await mail.send(ticket(order, "ada@example.org"), Server(free_port()))
+        await deliver(ticket(order, "ada@example.org"), Server(free_port()))
     assert "ada" not in str(caught.value)
 
 
@@ -233,7 +245,7 @@ async def test_how_replies_are_read(order: str, stage: str, code: int, error: ty
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(Rejecting(stage, code)), "127.0.0.1", 0)
     try:
         with pytest.raises(error) as caught:
-            await mail.send(ticket(order, "ada@example.org"), Server(server.sockets[0].getsockname()[1]))
+            await deliver(ticket(order, "ada@example.org"), Server(server.sockets[0].getsockname()[1]))
     finally:
         server.close()
     assert "ada" not in str(caught.value)

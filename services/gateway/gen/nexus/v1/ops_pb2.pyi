@@ -63,6 +63,12 @@ class TimelineSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TIMELINE_SOURCE_JOURNAL: _ClassVar[TimelineSource]
     TIMELINE_SOURCE_ERROR: _ClassVar[TimelineSource]
     TIMELINE_SOURCE_PROVIDER: _ClassVar[TimelineSource]
+
+class EraseAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERASE_ACTION_UNSPECIFIED: _ClassVar[EraseAction]
+    ERASE_ACTION_ERASED: _ClassVar[EraseAction]
+    ERASE_ACTION_NOTHING_THERE: _ClassVar[EraseAction]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_PASSED: Verdict
 VERDICT_FAILED: Verdict
@@ -98,6 +104,9 @@ TIMELINE_SOURCE_INVOCATION: TimelineSource
 TIMELINE_SOURCE_JOURNAL: TimelineSource
 TIMELINE_SOURCE_ERROR: TimelineSource
 TIMELINE_SOURCE_PROVIDER: TimelineSource
+ERASE_ACTION_UNSPECIFIED: EraseAction
+ERASE_ACTION_ERASED: EraseAction
+ERASE_ACTION_NOTHING_THERE: EraseAction
 
 class Finding(_message.Message):
     __slots__ = ("kind", "text", "seat_ids", "order_ids", "hold_id", "section_id")
@@ -318,3 +327,19 @@ class OrderTimeline(_message.Message):
     entries: _containers.RepeatedCompositeFieldContainer[TimelineEntry]
     gaps: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, order: _Optional[_Union[_checkout_pb2.Order, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[TimelineEntry, _Mapping]]] = ..., gaps: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EraseBuyerRequest(_message.Message):
+    __slots__ = ("subject",)
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    def __init__(self, subject: _Optional[str] = ...) -> None: ...
+
+class EraseBuyerResponse(_message.Message):
+    __slots__ = ("action", "buyer_id", "remains")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    REMAINS_FIELD_NUMBER: _ClassVar[int]
+    action: EraseAction
+    buyer_id: str
+    remains: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, action: _Optional[_Union[EraseAction, str]] = ..., buyer_id: _Optional[str] = ..., remains: _Optional[_Iterable[str]] = ...) -> None: ...
