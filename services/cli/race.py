@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import time
 from collections import Counter
@@ -34,6 +35,24 @@ CONFIRMED: Final = "ORDER_STATE_CONFIRMED"
 EXPECTED: Final = "SEAT_UNAVAILABLE"
 CALLS_PER_CHANNEL: Final = 25
 """A connection takes some hundred calls at a time; and several of them reach several gateways."""
+
+PATIENT: Final = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.5s",
+                    "maxBackoff": "5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+                },
+            }
+        ]
+    }
+)
+"""A gateway that lets in fewer calls for a while has judged nothing: such a call is repeated, by gRPC itself."""
 
 MAIL_SECONDS: Final = 30.0
 ASKED_AT_ONCE: Final = 20
@@ -177,7 +196,7 @@ class Race:
         return self.report
 
     async def _race(self) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", PATIENT)]
         channels = [
             grpc.aio.secure_channel(self._organizer.address, self._credentials, options)
             if self._credentials

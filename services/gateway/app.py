@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 
 import structlog
@@ -46,7 +47,7 @@ async def _run(settings: GatewaySettings) -> None:
         keys = RequestKeys(told.subject_key(settings))
         ring = KeyRing.parse(settings.seal_keys.reveal())
         origins, guard = told.cors_origins(settings), told.guard(settings)
-        gateway = Gateway(told.ingress(settings), keys, ring, COMPOSED, refuse_sold)
+        gateway = Gateway(told.ingress(settings), keys, ring, COMPOSED, refuse_sold, told.data_keys(settings))
         authenticator = told.authenticator(settings, keys)
         certificates = told.certificates(settings)
     except SealKeysError as error:
@@ -62,7 +63,9 @@ async def _run(settings: GatewaySettings) -> None:
     rpc = RpcDoor(routes, gateway, admission, authenticator)
     app = CorsDoor(http, CorsPolicy.of(origins, routes.values())) if origins else http
     try:
-        await serve("gateway", settings, Parts(gateway, readiness, app, rpc, certificates))
+        pings = readiness.pings()
+        behind = [functools.partial(guard.pressure.follow, pings)] if guard.pressure else []
+        await serve("gateway", settings, Parts(gateway, readiness, app, rpc, certificates), behind)
     finally:
         await guard.close()
 

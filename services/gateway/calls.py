@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from google.protobuf.message import Message
 
+from services.common.datakeys import DataKeys
 from services.common.errors import (
     AlreadyExistsError,
     DeadlineExceededError,
@@ -31,6 +32,7 @@ from services.gateway.ingress import FINGERPRINT, MAX_SECONDS, Ingress, decode
 from services.gateway.keys import RequestKeys
 from services.gateway.outbox import Outbox
 from services.gateway.routes import Route
+from services.gateway.sealing import Sealer
 
 POLL_SECONDS = (0.2, 1.0)
 """Pause between two looks of a POLL stream: just after a change, and the longest."""
@@ -86,13 +88,14 @@ class Gateway:
         ring: KeyRing,
         composed: Mapping[str, ComposedCall] | None = None,
         refuse_sold: Refuse | None = None,
+        data_keys: DataKeys | None = None,
     ) -> None:
         self.ingress = ingress
         self.keys = keys
         self.stopping = asyncio.Event()
         self.heavy = HeavyWork()
         self.outbox = Outbox()
-        self._ring = ring
+        self._sealer = Sealer(ring, data_keys)
         self._composed = dict(composed or {})
         self._refuse_sold = refuse_sold
         self._parts: dict[type[Any], Any] = {}
@@ -111,6 +114,7 @@ class Gateway:
         for part in self._parts.values():
             if hasattr(part, "close"):
                 await part.close()
+        await self._sealer.close()
         await self.ingress.close()
         self.heavy.close()
 
@@ -183,7 +187,7 @@ class Gateway:
 
     async def process(self, call: Call) -> Message:
         """Call the handler that the route names."""
-        request = await self.heavy.run(call.request.ByteSize(), lambda: self.request_json(call))
+        request = await self._request_json(call)
         return await self.answer(call, call.route.handler, request, self.idempotency_key(call))
 
     async def submit(self, call: Call) -> bool:
@@ -193,7 +197,7 @@ class Gateway:
             route.service,
             call.key,
             route.handler,
-            self.request_json(call),
+            await self._request_json(call),
             call,
             idempotency_key=self.idempotency_key(call),
             send=True,
@@ -236,16 +240,10 @@ class Gateway:
                 _check_same(fingerprint, answered)
             raise
 
-    def request_json(self, call: Call) -> dict[str, Any]:
-        """Give the request as handlers read it, with personal data sealed to the object's key."""
-        request = to_json(call.request)
-        for path in call.route.sealed:
-            owner = request
-            for parent in path.parents:
-                owner = owner.get(parent, {})
-            if path.name in owner:
-                owner[path.name] = self._ring.seal(owner[path.name], call.key)
-        return request
+    async def _request_json(self, call: Call) -> dict[str, Any]:
+        """Give the request as handlers read it, sealed where the proto says so. Raises UnavailableError."""
+        data_key = await self._sealer.key_for(call)
+        return await self.heavy.run(call.request.ByteSize(), lambda: self._sealer.request_json(call, data_key))
 
     def idempotency_key(self, call: Call) -> str | None:
         """Give the Idempotency-Key that the route asks for, None where it asks for none."""
@@ -257,7 +255,7 @@ class Gateway:
 
     async def _poll(self, call: Call) -> AsyncIterator[Message]:
         route, last, pause = call.route, None, POLL_SECONDS[0]
-        request = self.request_json(call)
+        request = await self._request_json(call)
         while True:
             message = await self.answer(call, route.handler, request)
             if message != last:

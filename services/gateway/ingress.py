@@ -30,6 +30,7 @@ MAX_CONNECTIONS = 8192
 """Calls in flight at once; each holds a connection while its handler runs."""
 
 CONNECT_SECONDS = 2.0
+PING_SECONDS = 2.0
 LARGE_BYTES = 512 * 1024
 MAX_SECONDS = 330.0
 """Longest that anybody waits: the longest payment and its fence stay below it."""
@@ -146,12 +147,12 @@ class Ingress:
             raise AwayError(refusal, was_sent=True)
         raise refusal
 
-    async def ping(self, service: str, key: str | None) -> bool:
-        """Tell whether a service is registered and answers within two seconds."""
+    async def ping(self, service: str, key: str | None, seconds: float = PING_SECONDS) -> bool:
+        """Tell whether a service is registered and answers in time."""
         try:
             # Not waited for: this is how it is learned that Restate is away.
             await self._attempt(
-                service, "ping", self._url(service, key, "ping"), self._headers(b"", None, ""), b"", 2.0
+                service, "ping", self._url(service, key, "ping"), self._headers(b"", None, ""), b"", seconds
             )
         except (NexusError, AwayError):
             return False

@@ -24,7 +24,9 @@ MAP_READS = Counter("nexus_gateway_map_reads", "Reads of SeatMap, however many w
 WAITING_CALLS = Gauge("nexus_gateway_waiting_calls", "Calls that wait for Restate to come back.")
 REPEATED_CALLS = Counter("nexus_gateway_repeated_calls", "Calls of Restate made again after it was away.")
 CALLS_IN_FLIGHT = Gauge("nexus_gateway_in_flight", "Calls being answered now, by kind (unary, stream).", ("kind",))
+CALLS_LIMIT = Gauge("nexus_gateway_in_flight_limit", "Calls that may be answered at once; fewer under pressure.")
 RATE_LIMIT_STORE_AWAY = Gauge("nexus_gateway_rate_limit_store_away", "1 while the shared store does not answer.")
+READY = Gauge("nexus_gateway_ready", "1 while /readyz answers that it is ready, else 0.")
 _refused = Counter("nexus_gateway_rate_limited", "Calls refused by a limit.", ("limit", "kind"))
 
 

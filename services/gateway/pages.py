@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from services.common.errors import InvalidRequestError
+from services.gateway import metrics
 from services.gateway.asgi import Answer, Request, refusal_answer
 from services.gateway.calls import Gateway
 from services.gateway.routes import Route
@@ -21,6 +23,12 @@ READY_SECONDS: Final = 5.0
 PING_KEY: Final = "ping"
 UNKEYED: Final = ("Mailer",)
 """Services without objects that no RPC reaches but that must be there."""
+
+SELLING: Final = ("Checkout", "Ticket")
+"""A service of each endpoint that a sale waits for; the map's is none."""
+
+PATIENT_PING_SECONDS: Final = 5.0
+"""An endpoint that is only busy answers within that."""
 
 _DOCS: Final = Path(__file__).with_name("docs.html")
 # The page is one file of ours with its script and style in it, and speaks to this gateway only.
@@ -52,8 +60,11 @@ class Readiness:
 
     async def missing(self) -> list[str]:
         """Give the names of what keeps the gateway from being ready; `gateway` where it is stopping."""
-        if self._gateway.stopping.is_set():
-            return ["gateway"]
+        found = ["gateway"] if self._gateway.stopping.is_set() else await self._looked()
+        metrics.READY.set(0 if found else 1)
+        return found
+
+    async def _looked(self) -> list[str]:
         async with self._one_at_a_time:
             if self._clock() - self._asked_at > READY_SECONDS:
                 self._missing = await self._ask()
@@ -62,6 +73,15 @@ class Readiness:
                     self._ready_at = self._asked_at
         away_seconds = None if self._ready_at is None else self._clock() - self._ready_at
         return self._missing if counts(away_seconds, self._gateway.ingress.wait_seconds) else []
+
+    def pings(self) -> list[Callable[[], Awaitable[bool]]]:
+        """Give what asks each endpoint on the way of a sale for nothing: how late it answers tells how busy it is."""
+        ping = self._gateway.ingress.ping
+        return [
+            functools.partial(ping, service, key, PATIENT_PING_SECONDS)
+            for service, key in self._services.items()
+            if service in SELLING
+        ]
 
     async def _ask(self) -> list[str]:
         ingress = self._gateway.ingress

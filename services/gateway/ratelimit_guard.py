@@ -15,6 +15,7 @@ from services.common.errors import RateLimitedError, UnauthenticatedError
 from services.common.messages import Caller
 from services.gateway import metrics
 from services.gateway.auth import Authenticator, Credentials
+from services.gateway.pressure import SLOW_SECONDS, Pressure
 from services.gateway.ratelimit import (
     WATCHES,
     Limit,
@@ -52,6 +53,7 @@ class Guard:
         proxies: Proxies | None = None,
         max_calls: int | None = None,
         max_watches: int | None = None,
+        max_ping_seconds: float = SLOW_SECONDS,
     ) -> None:
         """Take limits; None is no limit. `exempt`: addresses without limits of their own; callers keep theirs."""
         self._buckets = LocalBuckets() if buckets is None else buckets
@@ -59,14 +61,15 @@ class Guard:
         self._address = address or Limits({})
         self._exempt = exempt
         self._proxies = proxies or Proxies()
-        self._max = {False: max_calls, True: max_watches}
+        self._max_watches = max_watches
         self._open = {False: 0, True: 0}
+        self.pressure = None if max_calls is None else Pressure(max_calls, lambda: self._open[False], max_ping_seconds)
         self._watches: Counter[str] = Counter()
 
     @contextmanager
     def enter(self, route: Route, peer: str, forwarded: Iterable[str]) -> Iterator[Visit]:
         """Let a call in while the process has room. `peer`: address of the connection. Raises RateLimitedError."""
-        is_watch, most = route.is_stream, self._max[route.is_stream]
+        is_watch, most = route.is_stream, self._room(is_watch=route.is_stream)
         if most is not None and self._open[is_watch] >= most:
             metrics.refused(IN_FLIGHT, WATCHES if is_watch else call_class(route).value)
             raise RateLimitedError("the gateway is full: repeat later", retry_seconds=SHED_SECONDS)
@@ -81,6 +84,11 @@ class Guard:
             self._open[is_watch] -= 1
             gauge.dec()
             visit.leave()
+
+    def _room(self, *, is_watch: bool) -> int | None:
+        if is_watch:
+            return self._max_watches
+        return None if self.pressure is None else self.pressure.limit
 
     async def take(self, route: Route, address: str, subject: str) -> None:
         """Take a token of the address's and one of the caller's bucket, or none. Raises RateLimitedError."""

@@ -13,12 +13,15 @@ import msgspec
 from google.protobuf.descriptor import FileDescriptor
 
 from services.common.config import ConfigError, OtlpEndpoint, Port, Secret
+from services.common.datakeys import SETTING as DATA_KEYS
+from services.common.datakeys import DataKeys, open_store
 from services.gateway.auth import AuthConfigError, Authenticator, JwtVerifier, OneKey, load_api_keys
 from services.gateway.certificates import Certificates, files_of
 from services.gateway.cors import ORIGIN_WORDS, is_origin_list
 from services.gateway.ingress import Ingress
 from services.gateway.jwks import JwksKeys
 from services.gateway.keys import RequestKeys
+from services.gateway.pressure import SLOW_SECONDS
 from services.gateway.ratelimit import ADDRESS_DEFAULTS, CALLER_DEFAULTS, Proxies, parse_limits, parse_networks
 from services.gateway.ratelimit_guard import Guard
 from services.gateway.ratelimit_store import LocalBuckets, SharedBuckets
@@ -31,6 +34,7 @@ HttpUrl = Annotated[
     str, msgspec.Meta(pattern=r"^https?://[^/\s]", description="beginning with http:// or https://, and a host")
 ]
 WaitSeconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT_SECONDS)]
+PingSeconds = Annotated[float, msgspec.Meta(ge=0, le=5)]
 Room = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 _TOKEN = re.compile(r"[\x21-\x7e]*")
@@ -42,7 +46,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     `descriptors`: file with a FileDescriptorSet whose services are served as well. `ingress_wait_seconds`:
     how long a call waits for a Restate that is away. `auth_test_public_key`: of the tokens with key id `helm-test`.
     `trusted_proxies`: how many proxies, or which networks, say by X-Forwarded-For whose call it is.
-    `rate_limit_store`: address of the store that all gateways share. `max_in_flight`: calls at once, streams apart.
+    `rate_limit_store`: address of the store that all gateways share. `data_keys_url`: of the store of buyers' keys,
+    without which the ring alone seals. `max_in_flight`: calls at once, streams apart.
+    `max_ping_seconds`: from where on fewer are let in (pressure.py); 0 for never.
     """
 
     seal_keys: Secret
@@ -74,9 +80,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_address: tuple[str, ...] = ()
     rate_limit_exempt: tuple[str, ...] = ()
     rate_limit_store: Secret = Secret("")
+    data_keys_url: Secret = Secret("")
     trusted_proxies: tuple[str, ...] = ()
     max_in_flight: Room = 2000
     max_watches: Room = 20_000
+    max_ping_seconds: PingSeconds = SLOW_SECONDS
 
 
 def subject_key(settings: GatewaySettings) -> bytes:
@@ -107,7 +115,11 @@ def cors_origins(settings: GatewaySettings) -> tuple[str, ...]:
 
 def guard(settings: GatewaySettings) -> Guard:
     """Make what lets calls in. Raises ConfigError with every variable at fault."""
-    made: dict[str, Any] = {"max_calls": settings.max_in_flight, "max_watches": settings.max_watches}
+    made: dict[str, Any] = {
+        "max_calls": settings.max_in_flight,
+        "max_watches": settings.max_watches,
+        "max_ping_seconds": settings.max_ping_seconds,
+    }
     if not settings.rate_limit:
         return Guard(**made)
     store = settings.rate_limit_store.reveal().strip()
@@ -129,6 +141,15 @@ def guard(settings: GatewaySettings) -> Guard:
     if problems:
         raise ConfigError(problems)
     return Guard(**made)
+
+
+def data_keys(settings: GatewaySettings) -> DataKeys | None:
+    """Open the store of buyers' keys, None where there is none. Raises ConfigError."""
+    url = settings.data_keys_url.reveal().strip()
+    try:
+        return open_store(url) if url else None
+    except ValueError as error:
+        raise ConfigError({DATA_KEYS: str(error)}) from None
 
 
 def certificates(settings: GatewaySettings) -> Certificates | None:

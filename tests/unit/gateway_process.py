@@ -37,12 +37,13 @@ def settings_of(ports: Ports, ingress_url: str, more: Mapping[str, str]) -> dict
 
 @dataclass
 class Running:
-    """The process, and the Restate that it asks: away, there, or answering as `handler` says."""
+    """The process, and the Restate that it asks: away, there, or answering as `handler` says; pings take a while."""
 
     process: Process
     ports: Ports
     is_away: bool = True
     handler: Handler | None = None
+    ping_seconds: float = 0.0
     seen: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -58,6 +59,8 @@ class Running:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer as a Restate does whose services all answer."""
         self.seen.append({name.lower(): value for name, value in request.headers.items()})
+        if request.path.endswith("/ping"):
+            await asyncio.sleep(self.ping_seconds)
         if self.handler is not None and not self.is_away and not request.path.endswith(("/health", "/ping")):
             return await self.handler(request)
         return web.json_response("ok", status=503 if self.is_away else 200)
