@@ -43,7 +43,10 @@ class Effect(StrEnum):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One request as the simulator saw it. `status`: HTTP status of the answer; `error`: its code, if refused."""
+    """One request as the simulator saw it.
+
+    `status`: HTTP status of the answer, 0 where it got none; `error`: its code, if refused.
+    """
 
     seq: int
     at: datetime

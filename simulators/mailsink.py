@@ -195,10 +195,14 @@ def _smtp(sink: Sink, settings: Settings, context: ssl.SSLContext | None) -> SMT
     password = settings.mail_password
 
     def sign_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
-        if not isinstance(data, LoginPassword):
-            return AuthResult(success=False, handled=False)
-        is_user = data.login == settings.mail_username.encode()
-        return AuthResult(success=is_user and password is not None and data.password == password.reveal().encode())
+        is_user = (
+            isinstance(data, LoginPassword)
+            and password is not None
+            and data.login == settings.mail_username.encode()
+            and data.password == password.reveal().encode()
+        )
+        # Not handled: so the server answers a refusal, which would else be silence.
+        return AuthResult(success=is_user, handled=False)
 
     is_starttls = settings.mail_tls == "starttls"
     return SMTP(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,6 +33,15 @@ SLOW_SECONDS = 2.0
 
 PAGE_SIZE = 100
 AWAY = "unavailable"
+
+NOT_DONE = {
+    Fault.AWAY: (503, AWAY),
+    Fault.ERROR: (503, AWAY),
+    Fault.LATE: (504, "late"),
+    Fault.BUSY: (429, "too_many_requests"),
+    Fault.RESET: (0, "reset"),
+}
+"""Status and error of calls that are not looked at, or not yet; 0: no answer at all."""
 
 _logger = structlog.get_logger()
 
@@ -94,17 +104,22 @@ class Simulator:
         trouble = self._panel.trouble(request.call, request.payment_key)
         fault = trouble.fault
         await asyncio.sleep(trouble.wait_seconds)
-        if fault in (Fault.AWAY, Fault.ERROR):
-            return _answer(await self._note(request, 503, AWAY))
-        if fault is Fault.LATE:
-            self._send_late(request, trouble.late_seconds)
-            return _answer(await self._note(request, 504, "late"))
+        if fault in NOT_DONE:
+            status, error = NOT_DONE[fault]
+            if fault is Fault.LATE:
+                self._send_late(request, trouble.late_seconds)
+            noted = await self._note(request, status, error)
+            if fault is Fault.RESET:
+                return _reset(http)
+            return _answer(noted, {"Retry-After": str(trouble.retry_after_seconds)} if fault is Fault.BUSY else None)
         if request.call is Call.AUTHORIZE and request.payment_method == Card.SLOW:
             await asyncio.sleep(SLOW_SECONDS)
         entry = await self._perform(request)
-        if fault is Fault.LOSE_ANSWER and http.transport is not None:
-            http.transport.abort()
-        return _answer(entry)
+        if fault is Fault.REPEAT:
+            entry = await self._perform(request)
+        if fault is Fault.ANSWER_LATE:
+            await asyncio.sleep(trouble.late_seconds)
+        return _reset(http) if fault is Fault.LOSE_ANSWER else _answer(entry)
 
     async def lookup(self, http: web.Request) -> web.Response:
         """Show one payment."""
@@ -218,9 +233,16 @@ async def _request(http: web.Request) -> Request:
     )
 
 
-def _answer(entry: Entry) -> web.Response:
+def _reset(http: web.Request) -> web.Response:
+    """Reset the connection; what is given reaches nobody."""
+    if http.transport is not None:
+        http.transport.abort()
+    return web.Response()
+
+
+def _answer(entry: Entry, headers: Mapping[str, str] | None = None) -> web.Response:
     if entry.error:
-        return respond({"error": entry.error}, entry.status)
+        return respond({"error": entry.error}, entry.status, headers)
     # The state that the call leads to, also for a repeat: it gets the first answer.
     states = {Call.AUTHORIZE: "authorized", Call.CAPTURE: "captured", Call.VOID: "voided", Call.REFUND: "refunded"}
     return respond(

@@ -43,7 +43,7 @@ async def unfinished(work: Workload) -> list[str]:
         work.client.stack,
         "SELECT target, status, retry_count FROM sys_invocation WHERE status NOT IN ('completed', 'scheduled') "
         "AND target_handler_name <> 'ping' "
-        "AND target_service_name IN ('Ticket', 'Buyer', 'Checkout', 'SeatMap', 'Mailer')",
+        "AND target_service_name IN ('Ticket', 'Buyer', 'Checkout', 'SeatMap', 'Mailer', 'Event', 'Catalog')",
     )
     own = {operation.order_id for operation in work.history if operation.order_id}
     names = [f"{row['target']} {row['status']}" for row in rows if _concerns(row["target"], work.event_id, own)]
@@ -57,7 +57,9 @@ async def unfinished(work: Workload) -> list[str]:
 
 
 def _concerns(target: str, event_id: str, orders: set[str]) -> bool:
-    return target.startswith("Mailer") or event_id in target or target.split("/")[1] in orders
+    # What tours began beside the crowd has to end as well.
+    is_beside = target.startswith(("Mailer", "Catalog")) or "tour-" in target
+    return is_beside or event_id in target or target.split("/")[1] in orders
 
 
 async def query(stack: LocalStack, sql: str) -> list[dict[str, Any]]:
@@ -98,21 +100,28 @@ async def look(work: Workload, left: tuple[str, ...]) -> AtEnd:
     seats = dict(await _each(work.seats, seat))
     orders = {order_id: last for order_id, last in await _each(order_ids, order) if last.state}
     holds = dict(await _each(sorted(holders), hold))
-    return AtEnd(at, seats, orders, holds, await _ledger(work, set(order_ids)), left)
+    return AtEnd(at, seats, orders, holds, await _ledger(work), left)
 
 
 async def _map(work: Workload) -> dict[str, str]:
-    answer = await work.client.call("GET", f"/v1/events/{work.event_id}/seatmap?section_id=A&page_size=1000")
-    return {seat["seat_id"]: short(seat["status"]) for section in answer.json["sections"] for seat in section["seats"]}
+    """Read the map, page by page."""
+    shown: dict[str, str] = {}
+    path, token = f"/v1/events/{work.event_id}/seatmap?section_id=A&page_size=1000", ""
+    while True:
+        read = (await work.client.call("GET", f"{path}&page_token={token}")).json
+        shown |= {seat["seat_id"]: short(seat["status"]) for part in read["sections"] for seat in part["seats"]}
+        if not (token := read.get("next_page_token", "")):
+            return shown
 
 
-async def _ledger(work: Workload, own: set[str]) -> tuple[Moved, ...]:
+async def _ledger(work: Workload) -> tuple[Moved, ...]:
+    """Read what moved for the crowd, also under keys that are no order's."""
     async with aiohttp.request("GET", f"{work.client.stack.payments_url}/ledger") as answer:
         entries = (await answer.json())["entries"]
     return tuple(
         Moved(entry["payment_key"], entry["effect"], entry["amount_minor"])
         for entry in entries
-        if entry["payment_key"] in own and entry["effect"] in MOVES
+        if entry["payment_key"].startswith(work.order_prefix) and entry["effect"] in MOVES
     )
 
 

@@ -18,6 +18,12 @@ from tests.faults.crashing import FOLDER, Places, file_of
 from tests.integration.client import Client, make_stack, register
 
 REVIVE_SECONDS = 30.0
+OWNERS = {"Ticket": "ticket", "Buyer": "ticket", "Checkout": "checkout", "Mailer": "checkout"}
+
+
+def component_of(point: str) -> str:
+    """Name the endpoint whose process dies at a crash point."""
+    return OWNERS.get(point.partition(".")[0], "seatmap")
 
 
 class BreakableStack(LocalStack):
@@ -34,9 +40,13 @@ class Victim:
 
     def __init__(self, home: Path) -> None:
         made = make_stack(home)
-        made.overrides["*"] = {**made.overrides.get("*", {}), FOLDER: str(home / "crash")}
+        # Granian's parent is what survives a crash point.
+        made.overrides["*"] = {**made.overrides.get("*", {}), FOLDER: str(home / "crash"), "NEXUS_SERVER": "granian"}
         self.stack = BreakableStack(home, made.ports, made.overrides)
         self.places = Places(home / "crash")
+        self.kills: list[tuple[float, str]] = []
+        """What was killed, and when (Unix time). Whoever kills otherwise than by `kill` notes it here as well."""
+
         self.client: Client
 
     async def start(self) -> None:
@@ -48,11 +58,13 @@ class Victim:
 
     async def stop(self) -> None:
         """Stop everything."""
-        await self.client.session.close()
+        if hasattr(self, "client"):
+            await self.client.session.close()
         await asyncio.to_thread(self.stack.stop_all)
 
     async def kill(self, component: str) -> None:
         """SIGKILL a component's process group and start it again."""
+        self.kills.append((time.time(), component))
         await asyncio.to_thread(self.stack.kill, component)
         await self.revive(component)
 
@@ -70,6 +82,16 @@ class Victim:
                 await asyncio.sleep(0.2)
             else:
                 return
+
+    async def mend(self) -> None:
+        """Bring everything back, and wait until the gateway finds all of it."""
+        for point in list(self.places.armed.iterdir()):
+            point.unlink(missing_ok=True)
+        for simulator in ("payments", "mail"):
+            await self.switch(simulator)
+        for component in ("restate", *ENDPOINTS, "gateway"):
+            await self.revive(component)
+        await asyncio.to_thread(self.stack.wait_ready, "gateway", ready=True)
 
     async def freeze(self, component: str, seconds: float) -> None:
         """Let a component's processes stand still for a while."""
@@ -96,6 +118,18 @@ class Victim:
     def disarm(self, point: str) -> None:
         """Take an armed point back."""
         self.places.armed.joinpath(file_of(point)).unlink(missing_ok=True)
+
+    def died(self) -> list[tuple[float, str]]:
+        """List the crash points at which a process has died, with the time (Unix), the first one first."""
+        if not self.places.died.exists():
+            return []
+        lines = [line.partition(" ") for line in self.places.died.read_text().splitlines()]
+        return [(float(at), point) for at, _, point in lines]
+
+    def deaths(self, *components: str) -> list[float]:
+        """Give the times (Unix) at which one of these components died so far, killed or at a point."""
+        kills = [*self.kills, *((at, component_of(point)) for at, point in self.died())]
+        return sorted(at for at, component in kills if component in components)
 
     def points(self) -> list[str]:
         """List the points that any process has come to so far."""

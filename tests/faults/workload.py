@@ -11,6 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from math import inf
 from random import Random
 from typing import Any
@@ -22,9 +23,16 @@ from tests.integration.client import Answer, Client, new_event, sign
 
 HOLD_SECONDS = 3
 PATIENCE_SECONDS = 30.0
+FRONT_SEATS = 25
+"""Twice as many as buyers: enough to get one, few enough to meet."""
+
 CARDS = (
     ("card_success",) * 12 + ("card_decline",) * 2 + ("card_slow", "card_random", "card_capture_decline", "card_flaky")
 )
+FIRST_ACTS = ("lapse", "decline", "cancel")
+"""What the first buyers begin with, so that each outcome is in every run (I9); SLOW_CARD leaves time to cancel."""
+
+DECLINED_CARD, SLOW_CARD = "card_decline", "card_slow"
 OPEN_ANSWERS = (408, 499, 500, 502, 503, 504)
 
 
@@ -48,8 +56,14 @@ class Workload:
     seed: int
     history: list[Operation] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
+    sold: set[str] = field(default_factory=set)
     is_over: bool = False
     offset: float = field(default_factory=lambda: time.monotonic() - time.time())
+
+    @property
+    def order_prefix(self) -> str:
+        """What the ids of this crowd's orders begin with, and of nobody else's."""
+        return f"o-{self.event_id[-8:]}-"
 
     async def run(self, buyers: int, seconds: float) -> None:
         """Let so many buyers act for so long, then let each finish what it is at."""
@@ -60,7 +74,8 @@ class Workload:
 
     async def live(self, buyers: int) -> None:
         """Let so many buyers act until it is over."""
-        await asyncio.gather(*(self._live(self._buyer(number)) for number in range(buyers)))
+        firsts = [*FIRST_ACTS, *FIRST_ACTS, *[""] * buyers]
+        await asyncio.gather(*(self._live(self._buyer(number), firsts[number]) for number in range(buyers)))
 
     def _buyer(self, number: int) -> Buyer:
         name = f"{self.event_id}-b{number}"
@@ -68,7 +83,15 @@ class Workload:
         # The seed makes a failing run's choices repeatable; the interleaving is the machine's.
         return Buyer(name, self.tokens[name], Random(f"{self.seed}-{number}"))
 
-    async def _live(self, buyer: Buyer) -> None:
+    async def _live(self, buyer: Buyer, first: str) -> None:
+        match first:
+            case "lapse":
+                await self._hold(buyer, self._wish(buyer))
+                await asyncio.sleep(HOLD_SECONDS)
+            case "decline":
+                await self._buy(buyer, seats=self._wish(buyer), card=DECLINED_CARD)
+            case "cancel":
+                await self._buy(buyer, seats=self._wish(buyer), card=SLOW_CARD)
         while not self.is_over:
             choice = buyer.chance.random()
             if choice < 0.45:
@@ -80,9 +103,11 @@ class Workload:
             await asyncio.sleep(buyer.chance.expovariate(10))
 
     def _wish(self, buyer: Buyer) -> tuple[str, ...]:
-        # Most want what is in front: that is where they meet.
-        first = int(len(self.seats) * buyer.chance.random() ** 2)
-        return tuple(self.seats[first : first + buyer.chance.choice((1, 1, 2, 3))])
+        # All want what is in front and not known to be sold: that is where they meet, however fast the machine is.
+        front = list(islice((seat for seat in self.seats if seat not in self.sold), FRONT_SEATS))
+        first = buyer.chance.randrange(len(front) or 1)
+        # All is sold: then each is refused.
+        return tuple((front or self.seats)[first : first + buyer.chance.choice((1, 1, 2, 3))])
 
     async def _hold_and_more(self, buyer: Buyer) -> None:
         made = await self._hold(buyer, self._wish(buyer))
@@ -108,23 +133,30 @@ class Workload:
             await self._call(buyer, "hold", "/holds", body, seats=seats, request_id=request_id)
         return first
 
-    async def _buy(self, buyer: Buyer, *, seats: tuple[str, ...], hold_id: str = "") -> None:
-        order_id = f"o-{self.seed}-{buyer.chance.getrandbits(64):x}-{uuid.uuid4().hex[:6]}"
+    async def _buy(self, buyer: Buyer, *, seats: tuple[str, ...], hold_id: str = "", card: str = "") -> None:
+        order_id = f"{self.order_prefix}{buyer.chance.getrandbits(64):x}-{uuid.uuid4().hex[:6]}"
         body: dict[str, Any] = {
             "order_id": order_id,
             "event_id": self.event_id,
-            "payment_method": buyer.chance.choice(CARDS),
-            "email": f"{order_id}@example.org",
+            "payment_method": card or buyer.chance.choice(CARDS),
+            "email": address_of(order_id),
         } | ({"hold_id": hold_id} if hold_id else {"seat_ids": seats})
         known = {"seats": seats, "hold_id": hold_id, "order_id": order_id, "request_id": order_id}
         buying = asyncio.create_task(self._until_told(buyer, "buy", "/v1/orders", body, **known))
-        if buyer.chance.random() < 0.2:
+        if card == SLOW_CARD or buyer.chance.random() < 0.2:
             await asyncio.sleep(buyer.chance.uniform(0.0, 0.3))
-            await self._call(buyer, "cancel", f"/v1/orders/{order_id}:cancel", {}, order_id=order_id)
+            asked = await self._cancel(buyer, order_id)
+            while card == SLOW_CARD and asked.reason == "ORDER_NOT_FOUND" and not buying.done():
+                # On its way still; once it is known it is paid so slowly that it can be cancelled.
+                await asyncio.sleep(0.1)
+                asked = await self._cancel(buyer, order_id)
         if buyer.chance.random() < 0.1:
             # At the same time, as an impatient client does.
             await self._call(buyer, "buy", "/v1/orders", body, **known)
         await buying
+
+    async def _cancel(self, buyer: Buyer, order_id: str) -> Operation:
+        return await self._call(buyer, "cancel", f"/v1/orders/{order_id}:cancel", {}, order_id=order_id)
 
     async def _look(self, buyer: Buyer) -> None:
         seat = buyer.chance.choice(self.seats)
@@ -150,6 +182,8 @@ class Workload:
             answer = None
         operation = self._told(kind, buyer.name, start, answer, known)
         self.history.append(operation)
+        if kind == "buy" and operation.told is Told.OK:
+            self.sold.update(operation.seats)
         return operation
 
     def _told(self, kind: str, buyer: str, start: float, answer: Answer | None, known: dict[str, Any]) -> Operation:
@@ -171,6 +205,11 @@ class Workload:
 
     def _monotonic(self, moment: str) -> float:
         return datetime.fromisoformat(moment).timestamp() + self.offset
+
+
+def address_of(order_id: str) -> str:
+    """Give the address that an order's tickets go to."""
+    return f"{order_id}@example.org"
 
 
 def short(name: str) -> str:

@@ -1,17 +1,23 @@
-"""Crash points: every journal step of a handler has one, and a process dies at the point that is armed."""
+"""Crash points: every journal step of a handler has one, each is listed, and a process dies at the armed one."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import restate
 
+from services.checkout.app import SERVICES as CHECKOUT
+from services.seatmap.app import SERVICES as SEATMAP
+from services.ticket.app import SERVICES as TICKET
 from tests.faults.crashing import SILENT, STEPS, Places, Watched, file_of
+from tests.faults.points import LIST, chosen, read_points
 
 NOT_USED = {
     "attach_invocation", "cancel_invocation", "clear_all", "object_call", "object_send", "random", "reject_awakeable",
@@ -70,13 +76,12 @@ def test_points_are_before_steps_and_after_effects(tmp_path: Path) -> None:
 
 
 def test_a_process_dies_once_at_the_armed_point(tmp_path: Path) -> None:
-    """An armed point kills the whole process group before the step, and is armed no more."""
+    """An armed point kills the process before the step, is armed no more, and the death is written down."""
     places = Places(tmp_path)
     point = "Ticket.reserve > set ticket"
     places.armed.joinpath(file_of(point)).touch()
     child = os.fork()
     if child == 0:
-        os.setpgid(0, 0)
         context = Context()
         Watched(context, "Ticket.reserve", places).set("ticket", 1)
         os._exit(len(context.did))
@@ -84,3 +89,40 @@ def test_a_process_dies_once_at_the_armed_point(tmp_path: Path) -> None:
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGKILL
     assert not any(places.armed.iterdir())
+    assert re.fullmatch(rf"\d+\.\d+ {point}\n", places.died.read_text())
+
+
+def test_every_handler_is_in_the_list_of_points() -> None:
+    """A handler whose answer is no point of the list would be passed over without a word; ping has no steps."""
+    handlers = {
+        f"{one.name}.{name}" for one in (*TICKET, *SEATMAP, *CHECKOUT) for name in one.handlers if name != "ping"
+    }
+    answered = {
+        point.removesuffix(" < answer") for point in read_points(LIST.read_text()) if point.endswith(" < answer")
+    }
+    assert answered == handlers
+
+
+def test_every_listed_point_is_of_a_known_step() -> None:
+    """A line that no process can come to, because its step is misspelt or unknown, would fail every run."""
+    steps = "|".join(name.removeprefix("generic_").removesuffix("_typed") for name in STEPS)
+    form = rf"[A-Z][A-Za-z]+\.[a-z_]+ (< (answer|refusal)|> ({steps})( [a-z_ ]+)?|\* run [a-z ]+)"
+    assert [point for point in read_points(LIST.read_text()) if not re.fullmatch(form, point)] == []
+
+
+def test_a_point_that_no_run_comes_to_has_its_reason() -> None:
+    """The reason stands behind the point; lines that begin with # and empty ones are none."""
+    assert read_points("# head\n\nA.b < answer\nA.b > get c # after 30 days\n") == {
+        "A.b < answer": "",
+        "A.b > get c": "after 30 days",
+    }
+
+
+def test_the_seed_chooses_the_points_of_the_short_form() -> None:
+    """The same seed gives the same third in the same order, another seed another one; there is always one."""
+    points = [f"A.b > get {number}" for number in range(30)]
+    third = chosen(points, Random(1), 1 / 3)
+    assert third == chosen(reversed(points), Random(1), 1 / 3)
+    assert len(set(third)) == 10
+    assert set(third) != set(chosen(points, Random(2), 1 / 3))
+    assert len(chosen(points[:1], Random(1), 1 / 3)) == 1

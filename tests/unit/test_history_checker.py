@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.history.audit import check, trivial
-from tests.faults.history.operations import AtEnd, Moved, Operation, OrderAtEnd, SeatAtEnd, Told
+from tests.faults.history.audit import check, expired_early, letters, trivial
+from tests.faults.history.operations import AtEnd, Letter, Moved, Operation, OrderAtEnd, SeatAtEnd, Told
 from tests.faults.history.seats import Event, unexplained
 from tests.faults.history.toy import Defect, Toy
 
@@ -132,3 +132,38 @@ def test_a_run_in_which_nothing_happens_is_not_a_pass() -> None:
     """I9 names each outcome that never occurred."""
     assert len(trivial(Counter())) == 5
     assert trivial(Counter(won=1, lost=1, expired=1, declined=1, cancelled=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("is_authorized", "end", "wrong"),
+    [(False, 2.5, True), (False, 3.1, False), (True, 16.5, True), (True, 17.1, False)],
+)
+def test_a_hold_expires_at_its_time_and_not_before(is_authorized: bool, end: float, wrong: bool) -> None:
+    """An order that is told so earlier has lost its seats to somebody; one that is being paid has longer."""
+    held = Operation("hold", "b", 0, 1, Told.OK, ("A-1",), "h", expires_at=3)
+    buy = Operation("buy", "b", 2, end, Told.REFUSED, ("A-1",), "h", "o", "o", reason="HOLD_EXPIRED")
+    ledger = (Moved("o", "authorized", 1), Moved("o", "voided", 1)) if is_authorized else ()
+    assert bool([*expired_early([held, buy], AtEnd(20, {}, {}, {}, ledger))]) == wrong
+
+
+@pytest.mark.parametrize(
+    ("state", "sent", "deaths", "wrong"),
+    [
+        ("CONFIRMED", [("m", 10)], [], ""),
+        ("CONFIRMED", [], [], "under 0 Message-IDs"),
+        ("DECLINED", [], [], ""),
+        ("DECLINED", [("m", 10)], [], "under 1 Message-IDs"),
+        ("CONFIRMED", [("m", 10), ("n", 12)], [11], "under 2 Message-IDs"),
+        ("CONFIRMED", [("m", 10), ("m", 12)], [11], ""),
+        ("CONFIRMED", [("m", 10), ("m", 12)], [9, 13], "mailed again after 2.0 s"),
+        ("CONFIRMED", [("m", 10), ("m", 12), ("m", 14)], [11], "mailed again after 2.0 s"),
+    ],
+)
+def test_a_mail_comes_again_only_where_a_process_died(
+    state: str, sent: list[tuple[str, float]], deaths: list[float], wrong: str
+) -> None:
+    """A confirmed order has one Message-ID; each further copy needs a death between it and the one before."""
+    end = AtEnd(0, {}, {"o": OrderAtEnd(state)}, {}, ())
+    mails = [Letter("o@example.org", message_id, at) for message_id, at in sent]
+    told = letters(end, mails, deaths, {"o": "o@example.org"})
+    assert wrong in told[0] if wrong else not told

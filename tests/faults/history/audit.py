@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
-from tests.faults.history.operations import AtEnd, Operation, Told
+from tests.faults.history.operations import AtEnd, Letter, Operation, Told
 from tests.faults.history.seats import CLOCK_ERROR_SECONDS, check_seats
 
 FINAL = ("CONFIRMED", "DECLINED", "EXPIRED", "CANCELLED", "FAILED")
+SILENT_SECONDS = 15.0
+"""So long a Ticket is tried before its order gives up; a hold is paid for a minute at least.
+Source: GIVES_UP in services/common/handlers.py; DESIGN.md, rule 3."""
+
 LAG_SECONDS = 5.0
 """How long after its end a hold may keep its seats. Source: issue 6, I4."""
 
@@ -20,16 +25,19 @@ def check(history: Sequence[Operation], end: AtEnd, *, faults_ended_at: float = 
     """Name everything that is wrong; empty where all invariants hold."""
     started = min((operation.start for operation in history), default=0.0)
     lag_seconds = LAG_SECONDS + max(0.0, faults_ended_at - started)
-    return [
+    wrong = [
         *check_seats(history, end, lag_seconds),
         *one_order_a_seat(end),
         *money(end),
         *tickets(end),
         *holds(history, end),
+        *expired_early(history, end),
         *acknowledged(history, end),
         *same_answers(history),
         *(f"I8: unfinished: {name}" for name in end.unfinished),
     ]
+    # An operation that was repeated is named once.
+    return list(dict.fromkeys(wrong))
 
 
 def one_order_a_seat(end: AtEnd) -> Iterable[str]:
@@ -72,9 +80,9 @@ def tickets(end: AtEnd) -> Iterable[str]:
         if order.state == "CONFIRMED" and (missing := [seat for seat in order.seats if sold.get(seat) != order_id]):
             yield f"I3: {order_id} is CONFIRMED without {', '.join(missing)}"
     for seat, order_id in sold.items():
-        order = end.orders.get(order_id)
-        if order is None or order.state != "CONFIRMED" or seat not in order.seats:
-            yield f"I3: {seat} is sold to {order_id or 'nobody'}, which is {order.state if order else 'unknown'}"
+        owner = end.orders.get(order_id)
+        if owner is None or owner.state != "CONFIRMED" or seat not in owner.seats:
+            yield f"I3: {seat} is sold to {order_id or 'nobody'}, which is {owner.state if owner else 'unknown'}"
     for seat, last in end.seats.items():
         if last.shown and last.shown != last.status:
             yield f"I5: the map shows {seat} as {last.shown}, its Ticket is {last.status}"
@@ -95,6 +103,25 @@ def holds(history: Sequence[Operation], end: AtEnd) -> Iterable[str]:
     for seat in sorted(set(end.seats) - free - held_by):
         yield f"I4: {seat} is HELD, and no hold is live"
     yield from _paid_late(history, end, expiry)
+
+
+def expired_early(history: Sequence[Operation], end: AtEnd) -> Iterable[str]:
+    """I4: nobody is told that a hold has expired before it has: somebody else would have freed its seats."""
+    authorized = {entry.payment_key for entry in end.ledger if entry.effect == "authorized"}
+    asked: dict[str, float] = {}
+    due: dict[str, float] = {}
+    for operation in sorted(history, key=lambda operation: operation.end):
+        if operation.kind in ("hold", "extend") and operation.told is Told.OK:
+            due[operation.hold_id] = operation.expires_at
+        if operation.kind != "buy":
+            continue
+        asked[operation.order_id] = min(operation.start, asked.get(operation.order_id, operation.start))
+        not_before = due.get(operation.hold_id, operation.end)
+        if operation.order_id in authorized:
+            # Its hold was being paid, which lasts longer; only a Ticket that does not answer ends it sooner.
+            not_before = max(not_before, asked[operation.order_id] + SILENT_SECONDS)
+        if operation.reason == "HOLD_EXPIRED" and operation.end < not_before - CLOCK_ERROR_SECONDS:
+            yield f"I4: {operation}, {not_before - operation.end:.1f} s too early"
 
 
 def _paid_late(history: Sequence[Operation], end: AtEnd, expiry: Mapping[str, float]) -> Iterable[str]:
@@ -141,6 +168,30 @@ def same_answers(history: Sequence[Operation]) -> Iterable[str]:
     for (buyer, kind, request_id), given in answers.items():
         if len(given) > 1:
             yield f"I7: {buyer} {kind} {request_id} was answered in {len(given)} ways: {sorted(given)}"
+
+
+def letters(end: AtEnd, sent: Sequence[Letter], deaths: Sequence[float], addresses: Mapping[str, str]) -> list[str]:
+    """Mails: each confirmed order has one Message-ID, and no other order any; name what is wrong.
+
+    A second copy under the same Message-ID is wrong unless a process that it went through (`deaths`, Unix time) died
+    between the two: after the mail server's 250 and before that is journaled, which SMTP cannot exclude.
+    `addresses`: of each order.
+    """
+    wrong = []
+    by_address = defaultdict(list)
+    for letter in sorted(sent, key=lambda letter: letter.at):
+        by_address[letter.address].append(letter)
+    for order_id, order in end.orders.items():
+        own = by_address[addresses.get(order_id, "")]
+        ids = {letter.message_id for letter in own}
+        if len(ids) != (order.state == "CONFIRMED"):
+            wrong.append(f"mail: {order_id} is {order.state} and was mailed under {len(ids)} Message-IDs")
+        for first, second in pairwise(own):
+            if not any(first.at - CLOCK_ERROR_SECONDS <= death <= second.at for death in deaths):
+                wrong.append(
+                    f"mail: {order_id} was mailed again after {second.at - first.at:.1f} s, and nothing had died"
+                )
+    return wrong
 
 
 def outcomes(history: Sequence[Operation], end: AtEnd) -> Counter[str]:

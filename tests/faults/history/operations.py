@@ -73,6 +73,15 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Letter:
+    """A mail as the mail server took it, `at` in seconds (Unix time)."""
+
+    address: str
+    message_id: str
+    at: float
+
+
+@dataclass(frozen=True)
 class AtEnd:
     """Everything once it is quiet, from `at` on. `holds`: state by id."""
 

@@ -55,7 +55,7 @@ def unexplained(events: Iterable[Event]) -> str:
     ordered = sorted(events, key=lambda event: event.start)
     certain = sum(1 << place for place, event in enumerate(ordered) if event.is_certain)
     stack, seen = [(0, FREE)], {(0, FREE)}
-    best, stuck = -1, ""
+    best, stuck = -1.0, ""
     while stack:
         taken, status = stack.pop()
         left = certain & ~taken

@@ -1,14 +1,15 @@
 """Small wrong versions of a module: one change each, made in its syntax tree.
 
-Not changed, because no rule is in them: docstrings, annotations, decorators, imports, and the text of a refusal
-for people (callers branch on its reason).
+Not changed, because no rule is in them: docstrings, annotations, decorators, imports, and sentences for people,
+which are the texts of refusals (callers branch on the reason) and every text with a space in it.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 COMPARISONS: dict[type[ast.cmpop], list[type[ast.cmpop]]] = {
@@ -38,17 +39,33 @@ SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "li
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: the line it is on, what it turned into what, and the whole module with it."""
+    """One change of a module: the line it is on, what it turned into what, and what makes it.
+
+    `function`: the qualified name of the function or method in whose body it is; empty for what a module or class
+    says outside of them, which counts when the module is loaded.
+    """
 
     line: int
     code: str
     change: str
-    tree: ast.Module
+    function: str
+    module: ast.Module
+    index: int
+    changed: ast.AST
 
     @property
     def name(self) -> str:
         """Name the mutant, whatever its line's number."""
         return f"{self.code} | {self.change}"
+
+    def tree(self) -> ast.Module:
+        """Make the whole module with the change in it."""
+        mutated = copy.deepcopy(self.module)
+        target = next(node for at, node in enumerate(ast.walk(mutated)) if at == self.index)
+        fresh = copy.deepcopy(self.changed)
+        _replace(mutated, target, fresh)
+        ast.copy_location(fresh, target)
+        return ast.fix_missing_locations(mutated)
 
     def __str__(self) -> str:
         """Give place and change on one line."""
@@ -58,10 +75,31 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Make every mutant of a module."""
     tree, lines = ast.parse(source), source.splitlines()
+    functions = dict(_functions(tree, ""))
     for index, node in enumerate(ast.walk(tree)):
         for place in _changeable(node):
             for changed in _variants(place):
-                yield _mutant(tree, index, place, changed, lines)
+                line = getattr(place, "lineno", 1)
+                change = f"{_text(place)} -> {_text(changed)}"
+                code = lines[line - 1].strip()
+                yield Mutant(line, code, change, functions.get(place, ""), tree, index, changed)
+
+
+def chosen(made: Sequence[Mutant], every: int, seed: str) -> list[Mutant]:
+    """Choose one in `every` mutants by chance, at least one; all of them for 1. The same seed chooses the same."""
+    count = -(-len(made) // every)
+    places = sorted(random.Random(seed).sample(range(len(made)), count))
+    return [made[place] for place in places]
+
+
+def _functions(scope: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[ast.AST, str]]:
+    """Give the nodes of each function's body with its qualified name; not its defaults, which belong to the load."""
+    for node in scope.body:
+        match node:
+            case ast.FunctionDef():
+                yield from ((inner, prefix + node.name) for part in node.body for inner in ast.walk(part))
+            case ast.ClassDef():
+                yield from _functions(node, f"{prefix}{node.name}.")
 
 
 def _changeable(node: ast.AST) -> Iterator[ast.AST]:
@@ -86,14 +124,22 @@ def _mark(tree: ast.Module) -> None:  # noqa: C901  one case for each kind of pl
             case ast.Raise(exc=ast.Call(args=[ast.Constant() | ast.JoinedStr() as text, *_])):
                 kept = [text]
             case ast.Call(func=ast.Name(id=name), args=[ast.Constant() | ast.JoinedStr() as text, *_]):
-                kept = [text] if name.endswith("Error") else []
+                kept = [text] if name.endswith("Error") or name == "TypeVar" else []
             case ast.Expr(value=ast.Constant()):
                 kept = [node]
             case ast.Assert():
                 kept = [node]
+            case ast.Constant(value=str() as said) if " " in said:
+                kept = [node]
+            case ast.JoinedStr() if any(" " in str(part.value) for part in _texts(node)):
+                kept = [*_texts(node)]
         for root in kept:
             for inner in ast.walk(root) if root is not None else ():
                 inner.is_kept = True  # type: ignore[attr-defined]
+
+
+def _texts(sentence: ast.JoinedStr) -> list[ast.Constant]:
+    return [part for part in sentence.values if isinstance(part, ast.Constant) and isinstance(part.value, str)]
 
 
 def _variants(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912  one case for each kind of change
@@ -146,17 +192,6 @@ def _changed(node: ast.AST, **fields: object) -> ast.AST:
     for name, value in fields.items():
         setattr(other, name, value)
     return other
-
-
-def _mutant(tree: ast.Module, index: int, place: ast.AST, changed: ast.AST, lines: list[str]) -> Mutant:
-    mutated = copy.deepcopy(tree)
-    target = next(node for at, node in enumerate(ast.walk(mutated)) if at == index)
-    fresh = copy.deepcopy(changed)
-    _replace(mutated, target, fresh)
-    ast.copy_location(fresh, target)
-    ast.fix_missing_locations(mutated)
-    line = getattr(place, "lineno", 1)
-    return Mutant(line, lines[line - 1].strip(), f"{_text(place)} -> {_text(changed)}", mutated)
 
 
 def _replace(tree: ast.Module, target: ast.AST, fresh: ast.AST) -> None:
