@@ -5,6 +5,8 @@
 # database). Layers go from what changes least to the code itself, so that a changed line rebuilds in seconds.
 
 ARG BASE=docker.io/library/python:3.11-slim
+ARG HELM_VERSION=v3.19.5
+ARG GRPCURL_VERSION=v1.9.4
 
 # --- dependencies: a virtual environment without pip -------------------------------------------------
 FROM ${BASE} AS dependencies
@@ -33,8 +35,8 @@ RUN python3 -m pip --python /opt/nexus/bin/python3 install --quiet --no-deps --n
 
 # --- tools: what the test image needs and no Python package brings for amd64 and arm64 ------------------
 FROM ${BASE} AS tools
-ARG HELM_VERSION=v3.19.5
-ARG GRPCURL_VERSION=v1.9.4
+ARG HELM_VERSION
+ARG GRPCURL_VERSION
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/tools.txt /build/
 RUN python3 -m venv --without-pip /opt/go \
@@ -45,6 +47,13 @@ RUN export PATH="/opt/go/bin:$PATH" CGO_ENABLED=0 GOBIN=/tools GOPATH=/tmp/go GO
  && go install -trimpath -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=${HELM_VERSION}" \
       "helm.sh/helm/v3/cmd/helm@${HELM_VERSION}" \
  && rm -rf /tmp/go /tmp/gocache
+
+# --- bill: what is in the image, read from the very folders that go into it --------------------------------
+FROM ${BASE} AS bill
+ARG VERSION=0.0.0
+COPY .ci/sbom.py /build/
+COPY --from=dependencies /opt/nexus /opt/nexus
+RUN python3 -I /build/sbom.py nexus "${VERSION}" /opt/nexus/lib/python3.*/site-packages >/build/sbom.cdx.json
 
 # --- nexus: what runs ----------------------------------------------------------------------------------
 FROM ${BASE} AS nexus
@@ -61,6 +70,7 @@ ENV PATH=/app/bin:/opt/nexus/bin:$PATH \
     NEXUS_HOST=0.0.0.0
 COPY --from=dependencies /opt/nexus /opt/nexus
 COPY --from=package /app /app
+COPY --from=bill /build/sbom.cdx.json /usr/share/nexus/sbom.cdx.json
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.version="${VERSION}" \
@@ -79,6 +89,16 @@ RUN python3 -m pip --python /opt/nexus/bin/python3 install --quiet --require-has
       --only-binary :all: -r /build/test.txt \
  && /opt/nexus/bin/python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/nexus/lib
 
+# --- test bill ------------------------------------------------------------------------------------------
+FROM ${BASE} AS test-bill
+ARG HELM_VERSION
+ARG GRPCURL_VERSION
+ARG VERSION=0.0.0
+COPY .ci/sbom.py /build/
+COPY --from=test-dependencies /opt/nexus /opt/nexus
+RUN python3 -I /build/sbom.py nexus-test "${VERSION}" /opt/nexus/lib/python3.*/site-packages \
+      "helm.sh/helm/v3@${HELM_VERSION}" "github.com/fullstorydev/grpcurl@${GRPCURL_VERSION}" >/build/sbom.cdx.json
+
 # --- test: the same, with the test suite -----------------------------------------------------------------
 FROM ${BASE} AS test
 LABEL org.opencontainers.image.title="nexus-test" \
@@ -94,6 +114,7 @@ ENV PATH=/app/bin:/opt/nexus/bin:$PATH \
 COPY --from=test-dependencies /opt/nexus /opt/nexus
 COPY --from=tools /tools /usr/local/bin
 COPY --from=package /app /app
+COPY --from=test-bill /build/sbom.cdx.json /usr/share/nexus/sbom.cdx.json
 WORKDIR /nexus
 COPY Makefile pyproject.toml README.md CHANGELOG.md LICENSE buf.yaml Dockerfile ./
 COPY .ci .ci

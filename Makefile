@@ -117,17 +117,29 @@ kind-test: ## Make a kind cluster, run the same there, delete it (KIND_CLUSTER= 
 
 ##@ Working on it
 
+# WORKERS=2 lets two processes share the files of tests, each with a stack of its own: 2 GB and two idle cores.
+WORKERS ?= 1
+workers = $(if $(filter-out 1,$(WORKERS)),-n $(WORKERS) --dist loadfile)
+
 .PHONY: test
 test: dev ## Unit and integration tests on a real restate-server (TESTS="-k hold" for some)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(workers) $(TESTS)
 
 .PHONY: test-suspended
 test-suspended: dev ## The integration tests with every await suspended and replayed
-	@NEXUS_TEST_MODE=suspended $(BIN)/python -m pytest tests/integration $(TESTS)
+	@NEXUS_TEST_MODE=suspended $(BIN)/python -m pytest $(workers) tests/integration $(TESTS)
 
 .PHONY: faults
-faults: dev ## Kill, stop and cut off parts of a stack of its own under load; the ledger judges (FAULTS="--seed 7")
+faults: dev ## Kill, stop and cut off parts of a stack of its own under load; the ledger judges (FAULTS="--short --seed 7")
 	@$(BIN)/python -m tests.faults.run --report docs/reliability.md $(FAULTS)
+
+.PHONY: spike
+spike: dev ## Ten times the normal load for a minute: shed, and normal again within 30 s (SPIKE="--seconds 10")
+	@$(BIN)/python -m tests.faults.spike $(SPIKE)
+
+.PHONY: soak
+soak: dev ## Ten minutes at 70 % of the measured limit: memory stays flat (SOAK="--minutes 1")
+	@$(BIN)/python -m bench.soak --plot docs/images/soak.svg $(SOAK)
 
 .PHONY: hostile
 hostile: dev ## Ten thousand bad requests and broken connections at a stack of its own (HOSTILE="--seed 7")
@@ -138,8 +150,12 @@ mutation: dev ## Spoil the domains line by line and see that a test fails (MUTAT
 	@nice -n 19 $(BIN)/python -m tests.faults.mutation $(MUTATION)
 
 .PHONY: bench
-bench: setup ## Measure large events, memory at rest and sales per second on a stack of its own
-	@$(BIN)/python -m bench.sizes $(BENCH)
+bench: dev ## Measure everything on stacks of its own, 20 minutes, and write docs/performance.md (SCENARIO=sale BENCH=)
+	@$(BIN)/python -m bench $(or $(SCENARIO),--report docs/performance.md) $(BENCH)
+
+.PHONY: bench-check
+bench-check: dev ## Fail where a sale has become dearer by 15 % than bench/recorded.json says, 90 s (BENCH=--record)
+	@$(BIN)/python -m bench --check $(BENCH)
 
 .PHONY: check
 check: dev $(SETUP)/buf.done ## Lint, types, proto lint, generated files: exactly what CI checks
@@ -154,6 +170,18 @@ format: dev ## Format the code and fix what can be fixed
 proto: dev ## Generate services/gateway/gen from proto/
 	@$(BIN)/python -m services.gateway.generate
 
+.PHONY: audit
+audit: $(SETUP)/audit.done ## Look all pinned packages up in the list of known vulnerabilities (skips where it is not reached)
+	@if [ -x $(AUDIT)/bin/pip-audit ]; then $(BIN)/python .ci/audit.py $(AUDIT)/bin/pip-audit; \
+	else echo "skipped: pip-audit could not be installed here"; fi
+
+.PHONY: sbom
+sbom: ## Write what is in the images, as CycloneDX: .nexus/nexus.cdx.json, .nexus/nexus-test.cdx.json
+	@mkdir -p $(SETUP)
+	@for name in nexus nexus-test; do \
+	  $(CONTAINER_TOOL) run --rm --entrypoint cat $(IMAGE)$${name#nexus}:$(VERSION) /usr/share/nexus/sbom.cdx.json \
+	    >$(SETUP)/$$name.cdx.json && echo "$(SETUP)/$$name.cdx.json"; done
+
 .PHONY: chart-check
 chart-check: ## Lint the chart, run its tests, render it with every set of values (part of `make check`)
 	@STRICT=$(STRICT) .ci/chart-check
@@ -165,6 +193,7 @@ requirements: dev ## Pin what the images install, with hashes, from pyproject.to
 	@$(call pin,test,pyproject.toml --extra dev --extra cluster)
 	@$(call pin,build,requirements/build.in)
 	@$(call pin,tools,requirements/tools.in)
+	@$(call pin,audit,requirements/audit.in)
 
 # Without any address: what is installed is known by its hash, wherever it comes from.
 pin = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -218,7 +247,15 @@ $(SETUP)/runtime.done: pyproject.toml $(VENV)/pyvenv.cfg
 
 $(SETUP)/dev.done: pyproject.toml $(SETUP)/runtime.done
 	@echo "installing Python packages for development"
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev,bench]'
+	@touch $@
+
+# In an environment of its own: what it needs must not decide what we run.
+AUDIT := $(SETUP)/audit
+$(SETUP)/audit.done: requirements/audit.txt $(VENV)/pyvenv.cfg
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt \
+	  || echo "pip-audit could not be installed"
 	@touch $@
 
 $(SETUP)/restate.done: Makefile | $(SETUP)/tools.done

@@ -48,7 +48,7 @@ def main() -> int:
         "runtime": runtime,
         "test": [*runtime, *extras["dev"], *extras["cluster"]],
         "build": project["build-system"]["requires"],
-        "tools": (ROOT / "requirements" / "tools.in").read_text().splitlines(),
+        **{name: (ROOT / "requirements" / f"{name}.in").read_text().splitlines() for name in ("tools", "audit")},
     }
     said = [
         f"requirements/{name}.txt: {problem}; run `make requirements`"

@@ -108,15 +108,26 @@ class Cluster:
         }
 
     def run_pod(
-        self, namespace: str, name: str, image: str, labels: dict[str, str], command: Sequence[str], seconds: float = 60
+        self,
+        namespace: str,
+        name: str,
+        image: str,
+        labels: dict[str, str],
+        command: Sequence[str],
+        seconds: float = 60,
+        *,
+        user: int | None = None,
     ) -> None:
-        """Start a pod under the restricted profile with a writable /tmp, and wait until it is ready."""
+        """Start a pod under the restricted profile with a writable /tmp, and wait until it is ready.
+
+        `user`: its uid, in place of the image's own.
+        """
         container = {
             "name": "main",
             "image": image,
             "imagePullPolicy": "IfNotPresent",
             "command": list(command),
-            "securityContext": SECURITY,
+            "securityContext": SECURITY | ({} if user is None else {"runAsUser": user, "runAsGroup": user}),
             "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
         }
         spec = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
+import uuid
 
+from tests.e2e.cluster import Cluster, Door
 from tests.e2e.driver import Driver
-from tests.e2e.release import ENDPOINTS, Release
+from tests.e2e.release import ENDPOINTS, Images, Release
 from tests.e2e.waiting import until
 
 READY_SECONDS = 90
@@ -25,6 +28,26 @@ def test_registering_again_changes_nothing(trial: Release) -> None:
     assert (trial.serving(), {found["id"] for found in trial.deployments()}) == before
     for service in ("Ticket", "Checkout", "SeatMap"):
         assert service in told
+
+
+def test_the_image_runs_as_any_user(cluster: Cluster, images: Images, trial: Release) -> None:
+    """Some clusters choose the user themselves: a process serves under a uid that the image does not know."""
+    pod = f"stranger-{uuid.uuid4().hex[:6]}"
+    # Not of the release: no NetworkPolicy of its components is to let it in or out.
+    cluster.run_pod(trial.namespace, pod, images.nexus, {"component": "any"}, ["nexus", "run", "mail-sink"], user=12345)
+
+    def is_healthy() -> bool:
+        try:
+            return Door(trial.namespace, pod, 8902).request("GET", "/health")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    until(is_healthy, "a mail sink of another user", 30)
+    done = cluster.exec(trial.namespace, pod, ["python3", "-c", "import os; print(os.getuid())"])
+    assert done.out.strip() == "12345"
+    bill = cluster.exec(trial.namespace, pod, ["cat", "/usr/share/nexus/sbom.cdx.json"])
+    assert {"pkg:pypi", "pkg:deb"} <= {one["purl"].split("/")[0] for one in json.loads(bill.out)["components"]}
+    cluster.delete_pod(trial.namespace, pod)
 
 
 def test_the_walk_of_the_readme_sells_a_seat(trial: Release, driver: Driver) -> None:

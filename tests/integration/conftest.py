@@ -13,9 +13,18 @@ from tests.integration.behind import behind, scratch  # noqa: F401  fixtures for
 from tests.integration.booking import open_hall  # noqa: F401  a fixture for the tests of holds and maps
 from tests.integration.checkout_fixtures import shop  # noqa: F401  a fixture for the tests of orders
 from tests.integration.client import Client, NewEvent, Token, new_event, running, sign
+from tests.integration.logscan import leaks_under
 from tests.integration.operating import operated_stack, operator  # noqa: F401  fixtures for the tests of ops
 from tests.integration.second_gateway import second_gateway  # noqa: F401  a fixture for tests with two gateways
 from tests.integration.world import world  # noqa: F401  a fixture for the tests of bad input and ownership
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """See at the very end, when all stacks have stopped, that no log of theirs holds a token, an address or a card."""
+    yield
+    found = leaks_under(tmp_path_factory.getbasetemp())
+    assert not found, f"{len(found)} secrets in logs, the first of them: {found[:10]}"
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,10 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from tests.integration.doors import http_outcome
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import World
+
+pytestmark = normal_mode_only("the HTTP door")
 
 HOLDS = "/v1/events/$event/holds"
 GOOD = b'{"seat_ids": ["A-2-1"]}'

@@ -10,7 +10,10 @@ import pytest
 from services.gateway.gen.nexus.v1 import event_pb2, ticket_pb2
 from tests.integration.bad_input import BUYING
 from tests.integration.doors import framed, raw_grpc, wire
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import World, event_body, judge
+
+pytestmark = normal_mode_only("the gRPC door")
 
 HOLD, TICKET = "TicketService/HoldSeats", "TicketService/GetTicket"
 CREATE = "EventService/CreateEvent"

@@ -10,7 +10,10 @@ import pytest
 
 from tests.integration.bad_input import BUYING
 from tests.integration.doors import Outcome
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import World, event_body, judge
+
+pytestmark = normal_mode_only("the HTTP door")
 
 HOLDS = "/v1/events/$event/holds"
 GOOD = b'{"seat_ids": ["A-2-1"]}'

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from services.cli.ports import Ports, variable
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the command line")
 
 
 class Nexus:

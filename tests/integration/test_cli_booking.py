@@ -17,6 +17,9 @@ import pytest
 from services.cli.local import LocalStack
 from services.cli.ports import Ports
 from tests.integration.client import PROJECT, Client, NewEvent, Token
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the command line")
 
 REFUSED, USED_WRONGLY, UNREACHABLE, NOT_SIGNED_IN, UNKNOWN_OUTCOME = 1, 2, 3, 4, 5
 SECONDS = 60.0

@@ -16,7 +16,10 @@ import pytest
 from services.cli.local import LocalStack
 from tests.integration.certificates import Authority, Pair
 from tests.integration.client import NewEvent
+from tests.integration.modes import normal_mode_only
 from tests.integration.test_cli_booking import UNREACHABLE, USED_WRONGLY, Done, Nexus, environ, nexus, run
+
+pytestmark = normal_mode_only("the command line")
 
 __all__ = ["nexus"]
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from services.cli.ports import is_taken
+from tests.integration.modes import normal_mode_only
 from tests.integration.scratch import ScratchStack, until
+
+pytestmark = normal_mode_only("an endpoint of its own")
 
 STEP_SECONDS = 3.0
 

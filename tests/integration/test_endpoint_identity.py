@@ -13,7 +13,10 @@ import pytest
 
 from services.cli import keys
 from services.registrar.errors import AdminError
+from tests.integration.modes import normal_mode_only
 from tests.integration.scratch import ScratchStack
+
+pytestmark = normal_mode_only("the signatures of calls")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,9 @@ from tests.hostile.strategies import Case
 from tests.hostile.target import Counts, Target
 from tests.integration.booking import until
 from tests.integration.doors import Outcome
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("both doors")
 
 BAD = Case("TicketService/GetHold", "buyer", {"event_id": "a/b", "hold_id": "x"}, ())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,10 +16,9 @@ from tests.hostile.target import Target
 from tests.integration.booking import until
 from tests.integration.client import new_event
 from tests.integration.doors import wire
+from tests.integration.modes import normal_mode_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("NEXUS_TEST_MODE") == "suspended", reason="about the doors, which know nothing of suspended handlers"
-)
+pytestmark = normal_mode_only("both doors")
 
 RECOVERY_SECONDS = 15.0
 """Until both doors answer again after a flood, two cores being busy with other tests."""

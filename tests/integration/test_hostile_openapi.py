@@ -9,6 +9,9 @@ import pytest
 from tests.hostile.openapi import attack
 from tests.hostile.target import CASES, SEED, SHORT_CASES, Target
 from tests.integration.client import sign
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("both doors")
 
 EXAMPLES = max(1, 2 * CASES // SHORT_CASES)
 PHASES = "examples,coverage,fuzzing" if CASES > SHORT_CASES else "examples,fuzzing"

@@ -18,6 +18,9 @@ from tests.hostile.attack import BATCH, SECONDS, Send, send_all
 from tests.hostile.strategies import Case, grpc_cases, http_cases
 from tests.hostile.target import CASES, SEED, Counts, Target
 from tests.integration.doors import ROUTES, Outcome, http_form
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("both doors")
 
 NAMES: Mapping[str, Sequence[str]] = {
     "event_id": ("$event", "$event", "$event", "$draft", "no-such-event"),

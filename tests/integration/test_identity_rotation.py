@@ -12,7 +12,10 @@ import aiohttp
 import pytest
 
 from services.cli import keys
+from tests.integration.modes import normal_mode_only
 from tests.integration.scratch import ScratchStack
+
+pytestmark = normal_mode_only("the signatures of calls")
 
 CALLERS = 4
 

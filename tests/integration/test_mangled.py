@@ -18,7 +18,10 @@ from tests.integration.bad_input import BUYING
 from tests.integration.booking import OpenHall
 from tests.integration.doors import ROUTES, Outcome, http_form, wire
 from tests.integration.good_requests import BUYERS, ORGANIZERS, PUBLIC
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import World, event_body, judge
+
+pytestmark = normal_mode_only("both doors")
 
 ROUNDS = 1_000
 STRANGE: list[Any] = [

@@ -17,6 +17,9 @@ from services.cli.local import LocalStack
 from services.cli.ports import Ports
 from tests.integration.client import PROJECT
 from tests.integration.command import SECONDS, nexus
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the command line")
 
 SHELL_TOOLS = ("bash", "env", "uname", "ls", "head", "grep", "mkdir", "touch", "rm")
 MAKE = shutil.which("make")

@@ -10,7 +10,10 @@ from contextlib import asynccontextmanager
 from services.ops.signing import is_signed, public_key
 from tests.integration.booking import PATIENCE, Hall, until
 from tests.integration.client import sign
+from tests.integration.modes import normal_mode_only
 from tests.integration.operating import Operator, new_id
+
+pytestmark = normal_mode_only("what ops reads")
 
 
 async def bought(hall: Hall, *seat_ids: str) -> str:

@@ -24,6 +24,9 @@ from services.checkout.payments import HttpProvider, Outcome, PaymentProvider
 from services.common.config import Secret
 from services.common.money import Money
 from services.common.states import PaymentState
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the client of the provider")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

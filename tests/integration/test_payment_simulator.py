@@ -20,6 +20,9 @@ import aiohttp
 import pytest
 
 from simulators.ledger import Call, Effect, Entry, Ledger
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the payment simulator")
 
 AMOUNT = {"amount_minor": 4500, "currency_code": "EUR"}
 
@@ -334,6 +337,58 @@ async def test_late_arrival(simulator: Simulator, payment: str) -> None:
     await until(has_arrived)
     assert await simulator.effects(payment) == ["authorized"]
     assert await simulator.effects(other) == ["voided", "refused"]
+
+
+async def test_late_answer(simulator: Simulator, payment: str) -> None:
+    """answer_late does the call at once and keeps its answer back; who asks again meanwhile is answered."""
+    await simulator.switch(answer_late=["authorize"], late_seconds=0.5, times=1, payment_keys=[payment])
+    first = asyncio.create_task(simulator.change(payment, "authorize"))
+
+    async def is_done() -> bool:
+        return await simulator.state(payment) == "authorized"
+
+    await until(is_done)
+    assert (await simulator.change(payment, "authorize"))[0] == 200
+    assert not first.done()
+    assert (await first)[0] == 200
+    assert await simulator.effects(payment) == ["authorized"]
+
+
+async def test_reset(simulator: Simulator, payment: str) -> None:
+    """A reset breaks the connection, nothing done; the ledger shows the attempt."""
+    await simulator.switch(reset=["authorize"], times=1, payment_keys=[payment])
+    with pytest.raises(aiohttp.ClientError):
+        await simulator.change(payment, "authorize")
+    assert await simulator.state(payment) == "not_found"
+    assert [entry["status"] for entry in await simulator.entries(payment)] == [0]
+    assert (await simulator.change(payment, "authorize"))[0] == 200
+
+
+async def test_repeated_call(simulator: Simulator, payment: str) -> None:
+    """A call that arrives twice acts once, and both are in the ledger."""
+    await simulator.switch(repeat=["authorize"], times=1, payment_keys=[payment])
+    assert (await simulator.change(payment, "authorize"))[0] == 200
+    assert [entry["effect"] for entry in await simulator.entries(payment)] == ["authorized", "none"]
+
+
+async def test_busy(simulator: Simulator, payment: str) -> None:
+    """A busy provider answers 429 with Retry-After, nothing done."""
+    await simulator.switch(busy=["authorize"], retry_after_seconds=7, times=1, payment_keys=[payment])
+    url = f"http://127.0.0.1:{simulator.port}/v1/payments/{payment}/authorize"
+    body = AMOUNT | {"payment_method": "card_success"}
+    async with simulator.client.post(url, json=body, headers={"Idempotency-Key": "k"}) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
+    assert await simulator.state(payment) == "not_found"
+
+
+async def test_a_share_of_the_calls(simulator: Simulator, payment: str) -> None:
+    """A share between none and all lets some calls through and counts only the others."""
+    keys = [f"{payment}-{number}" for number in range(40)]
+    await simulator.switch(busy=["authorize"], share=0.5, times=1000, payment_keys=keys)
+    told = {(await simulator.change(key, "authorize"))[0] for key in keys}
+    assert told == {200, 429}
+    refused = [entry for key in keys for entry in await simulator.entries(key) if entry["status"] == 429]
+    assert (await simulator.ask("GET", "/switches"))[1]["times"] == 1000 - len(refused)
 
 
 async def test_away(simulator: Simulator, payment: str) -> None:

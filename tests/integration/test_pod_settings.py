@@ -16,7 +16,10 @@ import pytest
 
 from services.cli.local import LocalStack
 from services.cli.ports import Ports
+from tests.integration.modes import normal_mode_only
 from tests.integration.test_mail_sink import free_port
+
+pytestmark = normal_mode_only("the processes' settings")
 
 ELSEWHERE = "127.0.0.2"
 """An address of this machine on which only those listen who listen on all."""

@@ -11,7 +11,10 @@ from aiohttp import web
 
 from services.cli.local import LocalStack
 from tests.integration.client import Client
+from tests.integration.modes import normal_mode_only
 from tests.integration.test_cli_booking import NOT_SIGNED_IN, REFUSED, UNREACHABLE, USED_WRONGLY, Nexus, nexus
+
+pytestmark = normal_mode_only("the command line")
 
 __all__ = ["nexus"]
 

@@ -14,8 +14,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.integration.modes import normal_mode_only
 from tests.integration.ratelimit_server import NEEDS_STORE, Store
 from tests.unit.gateway_process import SIGN_IN, Running, started
+
+pytestmark = normal_mode_only("the gateway")
 
 ORDER = "/v1/orders/o1"
 ANN = {"x-nexus-subject": "ann"}

@@ -14,9 +14,10 @@ from redis.asyncio import Redis
 from services.gateway import ratelimit_store
 from services.gateway.ratelimit import Limit
 from services.gateway.ratelimit_store import PREFIX, LocalBuckets, SharedBuckets
+from tests.integration.modes import normal_mode_only
 from tests.integration.ratelimit_server import NEEDS_STORE, Store
 
-pytestmark = NEEDS_STORE
+pytestmark = [NEEDS_STORE, normal_mode_only("the gateway")]
 
 SLOW = Limit(1 / 3600, 40)
 

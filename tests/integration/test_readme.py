@@ -16,6 +16,9 @@ from services.cli.demo import ensure_demo
 from services.cli.local import LocalStack
 from services.cli.ports import Ports
 from tests.integration.command import moved
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the command line")
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text()

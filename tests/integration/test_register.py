@@ -15,7 +15,10 @@ import pytest
 from services.registrar.admin import Admin
 from services.registrar.errors import AdminError, RegistrationError
 from services.registrar.registration import Row, Status
+from tests.integration.modes import normal_mode_only
 from tests.integration.scratch import SERVICE_SOURCE, ScratchStack, until
+
+pytestmark = normal_mode_only("the registrar")
 
 
 @pytest.fixture

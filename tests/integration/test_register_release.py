@@ -23,7 +23,10 @@ from services.registrar.health import EndpointAt
 from services.registrar.kube import EndpointService, Part
 from services.registrar.registration import Registrar, Row, Status
 from services.registrar.versions import Version
+from tests.integration.modes import normal_mode_only
 from tests.integration.scratch import ScratchStack, until
+
+pytestmark = normal_mode_only("the registrar")
 
 ONE, TWO = Version("scratch", "one"), Version("scratch", "two")
 

@@ -18,6 +18,9 @@ from services.cli.ports import Ports
 from services.cli.reload import changes
 from tests.integration.client import PROJECT
 from tests.integration.command import moved
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the command line")
 
 SECONDS = 90.0
 LOOK_ONCE = """
@@ -45,8 +48,12 @@ class Project:
         restate = {"RESTATE_SERVER": restate_server(PROJECT / ".nexus")}
         self.environ = own | moved(ports) | restate | {"NEXUS_HOME": str(folder / "home")}
         self.output = folder / "output"
+        self.process = self.follow()
+
+    def follow(self) -> subprocess.Popen[bytes]:
+        """Start the command; what runs already is taken as it is."""
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "services.cli", "up", "--reload"],
                 env=self.environ,
                 cwd=self.folder,
@@ -70,20 +77,33 @@ class Project:
             argv, env=self.environ, cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=True
         ).stdout
 
+    def end(self) -> None:
+        """Kill the command; the stack stays."""
+        self.process.kill()
+        self.process.wait()
+
     def down(self) -> None:
         argv = [sys.executable, "-m", "services.cli", "down"]
         subprocess.run(argv, env=self.environ, cwd=self.folder, capture_output=True, timeout=SECONDS, check=True)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project(tmp_path)
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One copy and one stack for all tests, since to start it takes longer than they do."""
+    made = Project(tmp_path_factory.mktemp("reload"))
     try:
         yield made
     finally:
-        made.process.kill()
-        made.process.wait()
+        made.end()
         made.down()
+
+
+@pytest.fixture
+def project(copied: Project) -> Iterator[Project]:
+    if copied.process.poll() is not None:
+        copied.process = copied.follow()
+    yield copied
+    copied.end()
 
 
 def test_a_change_restarts_what_it_touches(project: Project) -> None:

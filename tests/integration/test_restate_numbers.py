@@ -7,6 +7,9 @@ import urllib.request
 from pathlib import Path
 
 from services.cli.local import LocalStack
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("Restate's numbers")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 

@@ -13,6 +13,9 @@ import aiohttp
 from tests.integration.booking import until
 from tests.integration.checkout_fixtures import Shop, new_order_id
 from tests.integration.client import Answer
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the gateway's repeats")
 
 BUYERS = 8
 DOWN_SECONDS = 6.0

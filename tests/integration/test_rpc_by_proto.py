@@ -15,7 +15,10 @@ from google.protobuf.message_factory import GetMessageClass
 from services.gateway.gen.nexus.v1 import common_pb2, ticket_pb2
 from services.gateway.routes import further_files
 from tests.integration.booking import Hall, OpenHall, refusal
+from tests.integration.modes import normal_mode_only
 from tests.integration.second_gateway import SecondGateway
+
+pytestmark = normal_mode_only("the gateway's routes")
 
 SERVICE = "/scratch.v1.SeatService"
 

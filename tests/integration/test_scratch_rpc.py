@@ -15,7 +15,10 @@ import pytest
 from services.cli.local import LocalStack, answers
 from services.cli.ports import Ports
 from tests.integration.client import NewEvent, Token
+from tests.integration.modes import normal_mode_only
 from tests.unit.scratch import compile_scratch
+
+pytestmark = normal_mode_only("the gateway's routes")
 
 RPC = """rpc Look(Ask) returns (Seen) {
     option (google.api.http) = {get: "/v1/scratch/{event_id}/{seat_id}"};

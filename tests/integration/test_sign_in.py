@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from services.cli.local import LocalStack
 from tests.integration.forged import by_hand, claims, signed
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import World, judge
+
+pytestmark = normal_mode_only("the gateway's sign-in")
 
 RSA = rsa.generate_private_key(65537, 2048)
 HOLD, EVENT = "TicketService/HoldSeats", "EventService/GetEvent"

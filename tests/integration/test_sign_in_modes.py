@@ -25,7 +25,10 @@ from services.cli.ports import Ports
 from tests.integration.booking import small_event, until
 from tests.integration.doors import GrpcDoor, HttpDoor, Outcome
 from tests.integration.forged import by_hand, claims, signed
+from tests.integration.modes import normal_mode_only
 from tests.integration.world import judge
+
+pytestmark = normal_mode_only("the gateway's sign-in")
 
 RSA = rsa.generate_private_key(65537, 2048)
 RSA_PEM = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -14,6 +14,9 @@ from services.cli.ports import Ports
 from services.cli.smoke import Cards, Walk, exit_code
 from tests.integration.client import Client, Token
 from tests.integration.command import nexus
+from tests.integration.modes import normal_mode_only
+
+pytestmark = normal_mode_only("the command line")
 
 
 def smoke(stack: LocalStack, *arguments: str, **environ: str) -> tuple[int, Any]:

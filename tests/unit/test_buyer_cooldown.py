@@ -58,6 +58,12 @@ def test_the_refusal_tells_exactly_when_to_come_again() -> None:
     cooldown.require_rested(holds, hold_seconds=LIFETIME, now=end)
 
 
+def test_a_buyer_without_lapses_may_hold_at_any_time() -> None:
+    """A new one, and one with fewer lapses than are free."""
+    cooldown.require_rested(HoldList(), hold_seconds=LIFETIME, now=NOW)
+    cooldown.require_rested(newest_first(lapse(0), lapse(1)), hold_seconds=LIFETIME, now=NOW + seconds(LIFETIME))
+
+
 @pytest.mark.parametrize(
     "forgiven",
     [

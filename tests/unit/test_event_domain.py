@@ -150,8 +150,9 @@ def test_cleared_fields_get_their_defaults() -> None:
 
 def test_update_of_nothing_is_refused() -> None:
     """An update has to change something."""
-    with pytest.raises(InvalidRequestError):
+    with pytest.raises(InvalidRequestError) as refused:
         domain.update(DRAFT, {}, [])
+    assert set(refused.value.violations) == {"event"}
 
 
 MOVES = {

@@ -40,6 +40,13 @@ async def says(running: Running, service: str, wanted: int) -> None:
         watch.cancel()
 
 
+async def says_ready(http: aiohttp.ClientSession, running: Running) -> str:
+    """Read the gauge that an alert reads."""
+    async with http.get(f"{running.probes_url}/metrics") as answer:
+        (line,) = (one for one in (await answer.text()).splitlines() if one.startswith("nexus_gateway_ready "))
+    return line.split()[1]
+
+
 async def test_health_says_what_readiness_says(running: Running) -> None:
     """NOT_SERVING while Restate is away, SERVING when it is there, and NOT_SERVING again at the end."""
     for service in SERVICES:
@@ -51,6 +58,7 @@ async def test_health_says_what_readiness_says(running: Running) -> None:
     async with aiohttp.ClientSession() as http:
         async with http.get(f"{url}/readyz") as answer:
             assert answer.status == 200
+        assert await says_ready(http, running) == "1.0"
         running.is_away = True
         for service in SERVICES:
             await says(running, service, NOT_SERVING)
@@ -59,6 +67,7 @@ async def test_health_says_what_readiness_says(running: Running) -> None:
                 assert answer.status == 200
         async with http.get(f"{running.probes_url}/readyz") as answer:
             assert (answer.status, await answer.json()) == (503, {"status": "not ready", "missing": ["restate"]})
+        assert await says_ready(http, running) == "0.0"
     running.process.terminate()
     assert await asyncio.wait_for(running.process.wait(), 25) == 0
 

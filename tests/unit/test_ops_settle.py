@@ -42,3 +42,17 @@ def test_one_that_comes_back_after_it_was_gone_is_settled() -> None:
 def test_nothing_found_is_done_at_once() -> None:
     """A whole event takes one look."""
     assert begun([], 10, now=0).is_done
+
+
+def test_times_are_counted_from_the_first_look() -> None:
+    """Whatever the clock shows then; damage and what was left alone are kept while others are looked at."""
+    court = begun([STAYS, changing(0)], 10, now=1000)
+    court = looked_again(court, [STAYS, changing(1)], now=1009)
+    assert (court.damage, court.unsettled, len(court.suspects)) == ((), (), 2)
+    court = looked_again(court, [STAYS, changing(2)], now=1010)
+    assert (court.damage, court.unsettled, len(court.suspects)) == ((STAYS,), (), 1)
+    court = looked_again(court, [changing(3)], now=1039.9)
+    assert (court.damage, court.unsettled, court.settled) == ((STAYS,), (), 0)
+    court = looked_again(court, [changing(4)], now=1040)
+    assert (court.damage, court.unsettled, court.is_done) == ((STAYS,), (changing(4),), True)
+    assert looked_again(court, [], now=1050) == court

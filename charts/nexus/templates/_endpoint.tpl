@@ -35,6 +35,7 @@ checkout: {port: 9083, metricsPort: 9183}
 {{- define "nexus.checkout.env" -}}
 {{- $fullname := include "nexus.fullname" . -}}
 {{- include "nexus.envFromSecret" (dict "name" "NEXUS_SEAL_KEYS" "secret" (include "nexus.keysSecret" .) "key" "seal-keys") }}
+{{ include "nexus.dataKeysEnv" . }}
 - name: NEXUS_PAYMENTS_URL
   value: {{ include "nexus.paymentsUrl" . | quote }}
 {{- with .Values.payments.existingSecret }}

@@ -49,6 +49,18 @@ app.kubernetes.io/component: {{ .component }}
 {{- .Values.keys.existingSecret | default (printf "%s-keys" (include "nexus.fullname" .)) -}}
 {{- end -}}
 
+{{/* Where the keys of single buyers are, the same for gateway, checkout and ops. */}}
+{{- define "nexus.dataKeysEnv" -}}
+{{- with .Values.dataKeys }}
+{{- if .existingSecret }}
+{{- include "nexus.envFromSecret" (dict "name" "NEXUS_DATA_KEYS_URL" "secret" .existingSecret "key" "url") }}
+{{- else if .url -}}
+- name: NEXUS_DATA_KEYS_URL
+  value: {{ .url | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Secret with the key pairs of a trial. */}}
 {{- define "nexus.trialSecret" -}}
 {{- printf "%s-trial-auth" (include "nexus.fullname" .) -}}
@@ -73,6 +85,11 @@ true
 {{/* "true" where callers sign in with the trial's key pair. */}}
 {{- define "nexus.hasTrialSignIn" -}}
 {{- if not (or .Values.production .Values.auth.jwks .Values.auth.publicKey) -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where `nexus verify` can run as a Job: it needs ops, and something to sign in with. */}}
+{{- define "nexus.hasVerify" -}}
+{{- if and .Values.ops.enabled (or .Values.ops.verify.tokenSecret (include "nexus.hasTrialSignIn" .)) -}}true{{- end -}}
 {{- end -}}
 
 {{/* Where the payment provider is. */}}

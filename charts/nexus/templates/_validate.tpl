@@ -2,6 +2,7 @@
 {{- define "nexus.validate" -}}
 {{- $wrong := concat
   (include "nexus.validate.production" . | fromYamlArray)
+  (include "nexus.validate.dataKeys" . | fromYamlArray)
   (include "nexus.validate.trial" . | fromYamlArray)
   (include "nexus.validate.restate" . | fromYamlArray)
   (include "nexus.validate.doors" . | fromYamlArray)
@@ -33,6 +34,20 @@
 {{- end }}
 {{- if not (or $values.auth.jwks $values.auth.publicKey) }}
 - "auth.jwks or auth.publicKey is required with production: true, since the sign-in key that is made here is for trials only."
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "nexus.validate.dataKeys" -}}
+{{- with .Values.dataKeys }}
+{{- if and .url .existingSecret }}
+- "dataKeys: url and existingSecret are both set: leave one of them empty."
+{{- end }}
+{{- if contains "@" .url }}
+- "dataKeys.url holds a password: put the address into a Secret, and name that as dataKeys.existingSecret."
+{{- end }}
+{{- if and .url (not (regexMatch "^rediss?://[^/]+" .url)) }}
+- "dataKeys.url does not begin with redis:// or rediss://: pods share no folder."
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -115,6 +130,9 @@
 {{- end }}
 {{- if contains "@" $gateway.rateLimit.store.url }}
 - "gateway.rateLimit.store.url holds a password: put the address into a Secret, and name that as gateway.rateLimit.store.existingSecret."
+{{- end }}
+{{- if and .Values.ops.verify.schedule (not (include "nexus.hasVerify" .)) }}
+- "ops.verify.schedule needs ops.enabled: true, and outside a trial ops.verify.tokenSecret: a Secret with the token of an admin."
 {{- end }}
 {{- if and $gateway.tls.clientCaSecret (not $gateway.tls.enabled) }}
 - "gateway.tls.clientCaSecret needs gateway.tls.enabled: true."

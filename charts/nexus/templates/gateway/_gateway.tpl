@@ -18,6 +18,7 @@
 {{ include "nexus.ingressToken" . }}
 {{ include "nexus.envFromSecret" (dict "name" "NEXUS_SEAL_KEYS" "secret" $keys "key" "seal-keys") }}
 {{ include "nexus.envFromSecret" (dict "name" "NEXUS_SUBJECT_KEY" "secret" $keys "key" "subject-key") }}
+{{ include "nexus.dataKeysEnv" . }}
 {{ include "nexus.authEnv" . }}
 {{- if not $values.production }}
 - name: NEXUS_AUTH_TEST_PUBLIC_KEY

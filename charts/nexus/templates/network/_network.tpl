@@ -97,6 +97,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Egress rules to the store of buyers' keys, where there is one. */}}
+{{- define "nexus.network.toDataKeys" -}}
+{{- with .Values.dataKeys }}
+{{- if or .url .existingSecret }}
+{{ include "nexus.network.outside" (dict "port" .port "peers" .peers) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Egress rules to the mail server. */}}
 {{- define "nexus.network.toMail" -}}
 {{- if .Values.mail.host -}}
