@@ -220,7 +220,9 @@ def _outcome(end: JournalEntry) -> str:
         answer = json.loads(bytes(result["Success"]))["answer"]
     except (ValueError, TypeError, KeyError):
         return ""
-    return "too late to try" if answer is None else str(answer.get("outcome", ""))
+    if answer is None:
+        return "too late to try"
+    return str(answer.get("outcome", "")) if isinstance(answer, dict) else ""
 
 
 def _ending(called: Invocation | None, end: JournalEntry | None) -> str:

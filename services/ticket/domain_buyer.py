@@ -30,6 +30,9 @@ SHORTEST_PAYMENT = timedelta(seconds=60)
 LONGEST_PAYMENT = timedelta(seconds=300)
 
 KEPT_ENDED_HOLDS = 20
+KEPT_LAPSES = 10
+"""Beside them, of holds that ran out unpaid: as many as lengthen a pause, which no releases may push off the list."""
+
 KEPT_OTHER_ORDERS = 50
 
 
@@ -83,6 +86,11 @@ class HoldEntry:
     seat_count: int
     expires_at: datetime
     had_order: bool = False
+
+    @property
+    def is_lapse(self) -> bool:
+        """Whether the hold ran out, and nobody had tried to pay it."""
+        return self.state is HoldState.EXPIRED and not self.had_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +170,11 @@ def listed(holds: HoldList, hold: Hold) -> tuple[HoldList, list[str]]:
     entries = [entry, *(old for old in holds.entries if old.hold_id != hold.hold_id)]
     kept: list[HoldEntry] = []
     dropped: list[HoldEntry] = []
-    ended = 0
+    room = {False: KEPT_ENDED_HOLDS, True: KEPT_LAPSES}
     for line in entries:
-        ended += line.state not in (HoldState.OPEN, HoldState.PAYING)
-        is_kept = line.state in (HoldState.OPEN, HoldState.PAYING) or ended <= KEPT_ENDED_HOLDS
+        is_live = line.state in (HoldState.OPEN, HoldState.PAYING)
+        is_kept = is_live or room[line.is_lapse] > 0
+        room[line.is_lapse] -= not is_live
         (kept if is_kept else dropped).append(line)
     return HoldList(kept), [line.hold_id for line in dropped]
 

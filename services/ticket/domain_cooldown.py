@@ -66,5 +66,4 @@ def _since_last_sale(holds: HoldList) -> list[HoldEntry]:
 
 def _is_lapsed(entry: HoldEntry, now: datetime) -> bool:
     """Tell whether a hold ran out with nobody trying to pay it, whether or not its timer has come."""
-    is_over = entry.state is HoldState.EXPIRED or (entry.state is HoldState.OPEN and now >= entry.expires_at)
-    return is_over and not entry.had_order
+    return entry.is_lapse or (entry.state is HoldState.OPEN and not entry.had_order and now >= entry.expires_at)

@@ -81,6 +81,20 @@ def test_only_unpaid_lapses_count(forgiven: HoldEntry) -> None:
     assert pause_of(newest_first(lapse(0), lapse(1), lapse(2), forgiven), now) is not None
 
 
+def test_no_releases_push_a_lapse_off_the_list() -> None:
+    """Holding and giving back again and again does not shorten a pause."""
+    holds = HoldList()
+    for number in range(domain.KEPT_LAPSES + 1):
+        holds, _ = domain.listed(holds, replace(held(f"lapse-{number}"), state=HoldState.EXPIRED))
+    for number in range(domain.KEPT_ENDED_HOLDS + 1):
+        holds, _ = domain.listed(holds, replace(held(f"back-{number}"), state=HoldState.RELEASED))
+    ids = [entry.hold_id for entry in holds.entries]
+    assert ids == [
+        *(f"back-{number}" for number in range(domain.KEPT_ENDED_HOLDS, 0, -1)),
+        *(f"lapse-{number}" for number in range(domain.KEPT_LAPSES, 0, -1)),
+    ]
+
+
 def test_a_hold_past_its_time_counts_before_its_timer_comes() -> None:
     """A timer that is late gives no further hold."""
     holds = newest_first(lapse(0), lapse(1), lapse(2, state=HoldState.OPEN))
@@ -108,6 +122,7 @@ def test_old_lapses_are_forgotten() -> None:
     holds = newest_first(*(lapse(number) for number in range(3)))
     last = NOW + seconds(102 * LIFETIME)
     assert cooldown.rested_at(holds, hold_seconds=LIFETIME, now=NOW + seconds(100 * LIFETIME)) is not None
+    assert cooldown.rested_at(holds, hold_seconds=LIFETIME, now=NOW + seconds(100 * LIFETIME) + TICK) is None
     assert cooldown.rested_at(holds, hold_seconds=LIFETIME, now=last + TICK) is None
 
 
@@ -128,7 +143,8 @@ ENTRIES = st.lists(
         seat_count=st.just(1),
         expires_at=st.integers(-200 * LIFETIME, LIFETIME).map(lambda at: NOW + seconds(at)),
         had_order=st.booleans(),
-    ),
+        # A timer ends a hold when it is over, never before.
+    ).filter(lambda entry: entry.state is not HoldState.EXPIRED or entry.expires_at <= NOW),
     max_size=24,
 )
 

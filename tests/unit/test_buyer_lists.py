@@ -124,11 +124,12 @@ def test_lists_stay_below_64_kilobytes() -> None:
     orders = OrderList()
     for number in range(domain.KEPT_ENDED_HOLDS + 5):
         holds, _ = domain.listed(holds, replace(held(f"g-{number:032d}"), state=HoldState.RELEASED))
+        holds, _ = domain.listed(holds, replace(held(f"l-{number:032d}"), state=HoldState.EXPIRED))
     for number in range(MAX_SEATS_PER_BUYER):
         orders = domain.recorded(orders, order(f"o-{number:062d}", seats=1))
     for number in range(domain.KEPT_OTHER_ORDERS + 5):
         orders = domain.recorded(orders, order(f"x-{number:062d}", OrderState.CANCELLED))
-    assert len(holds.entries) == MAX_SEATS_PER_BUYER + domain.KEPT_ENDED_HOLDS
+    assert len(holds.entries) == MAX_SEATS_PER_BUYER + domain.KEPT_ENDED_HOLDS + domain.KEPT_LAPSES
     assert len(orders.entries) == MAX_SEATS_PER_BUYER + domain.KEPT_OTHER_ORDERS
     assert len(msgspec.json.encode(holds)) < STATE_VALUE_BYTES
     assert len(msgspec.json.encode(orders)) < STATE_VALUE_BYTES

@@ -23,7 +23,7 @@ from services.ops.domain import (
     counts,
     money,
 )
-from services.ops.domain_rules import findings
+from services.ops.domain_rules import LETTERS, findings
 from tests.unit.test_ops_rules import LATER, NOW, SEATS, named, whole
 
 GRACE = timedelta(seconds=5)
@@ -41,6 +41,16 @@ def test_facts_that_are_not_read_mean_nothing_happened() -> None:
     assert SectionCount("A", 5) == SectionCount("A", 5, 0, 0, 0, 0)
     kind = FindingKind.MAP_DIFFERS
     assert Finding(kind, "text") == Finding(kind, "text", (), (), "", "")
+
+
+def test_the_map_s_letters_are_those_of_the_seat_map() -> None:
+    """The audit states them by itself, and so does this test."""
+    assert {status.name: letter for status, letter in LETTERS.items()} == {
+        "AVAILABLE": "A",
+        "HELD": "H",
+        "SOLD": "S",
+        "BLOCKED": "B",
+    }
 
 
 def test_a_look_that_has_read_nothing_finds_nothing() -> None:

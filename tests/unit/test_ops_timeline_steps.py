@@ -83,6 +83,7 @@ def test_what_the_provider_answered_is_told(name: str) -> None:
     ("result", "detail"),
     [
         (success({}), ""),
+        (success("done"), ""),
         ({"Success": list(b"no json")}, ""),
         ({"Success": list(b"{}")}, ""),
         ({"Success": list(b"[]")}, ""),
