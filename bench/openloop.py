@@ -136,14 +136,6 @@ async def closed_loop(visit: Visit, mix: Mapping[str, float], seed: int, *, at_o
     return served / seconds
 
 
-def percentile(seconds: Iterable[float], share: float) -> float:
-    """Give the value that this share of all stays at or below (nearest rank); 0 of none."""
-    ranked = sorted(seconds)
-    if not ranked:
-        return 0.0
-    return ranked[max(0, -int(-len(ranked) * share // 1) - 1)]
-
-
 def waits(told: Iterable[Told]) -> list[float]:
     """Give how long those waited who got what they wanted."""
     return [one.seconds for one in told if one.code == OK]

@@ -25,7 +25,8 @@ from typing import Any, Final
 import uvloop
 
 from bench import plots
-from bench.openloop import OK, Phase, closed_loop, codes, open_loop, percentile, schedule, waits
+from bench.figures import percentile
+from bench.openloop import OK, Phase, closed_loop, codes, open_loop, schedule, waits
 from bench.visits import MIX, SALE, SHED, Visitors
 from bench.watching import Watched, died, processes, watch
 from services.cli.local import START_ORDER, LocalStack

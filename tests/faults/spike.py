@@ -24,7 +24,8 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.openloop import OK, Load, Phase, Told, closed_loop, codes, open_loop, percentile, schedule, waits
+from bench.figures import percentile
+from bench.openloop import OK, Load, Phase, Told, closed_loop, codes, open_loop, schedule, waits
 from bench.visits import MIX, SALE, SHED, Visitors
 from bench.watching import Watched, died, memory_mb, processes, watch
 from services.cli.local import START_ORDER, LocalStack

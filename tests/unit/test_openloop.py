@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from bench.openloop import Arrival, Phase, Told, closed_loop, codes, open_loop, percentile, schedule, waits
+from bench.openloop import Arrival, Phase, Told, closed_loop, codes, open_loop, schedule, waits
 from bench.visits import details, ledger_wrongs
 from bench.watching import died
 
@@ -86,13 +86,6 @@ async def test_the_limit_counts_visits_that_were_served(monkeypatch: pytest.Monk
 
     with pytest.raises(RuntimeError, match="nothing was served"):
         await closed_loop(refused, MIX, 1, at_once=4, seconds=0.2)
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])
-def test_percentiles_are_of_the_nearest_rank(share: float, expected: float) -> None:
-    """Of 1 to 100, in whatever order."""
-    assert percentile([float(n) for n in range(100, 0, -1)], share) == expected
-    assert percentile([], share) == 0
 
 
 def test_answers_are_counted_by_code_and_reason() -> None:
