@@ -59,6 +59,8 @@ class Project:
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
+                # What was started in the background by a shell ignores Ctrl-C, and so would all that it starts.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def wait(self, text: str, times: int = 1) -> str:

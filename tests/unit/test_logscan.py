@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,14 @@ JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
         ("-----BEGIN PRIVATE KEY-----", "private key"),
     ],
 )
-def test_a_secret_in_a_log_is_found(tmp_path: Path, line: str, kind: str) -> None:
+def test_a_secret_in_a_log_is_found(line: str, kind: str) -> None:
     """With its log and its line, however deep it lies, and not in full."""
-    (tmp_path / "home" / "log").mkdir(parents=True)
-    (tmp_path / "home" / "log" / "gateway.log").write_text(f"fine\n{line}\n")
-    [found] = leaks_under(tmp_path)
+    # Not pytest's own folder, which is looked through in earnest at the end.
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder) / "home" / "log"
+        logs.mkdir(parents=True)
+        (logs / "gateway.log").write_text(f"fine\n{line}\n")
+        [found] = leaks_under(Path(folder))
     assert (found.log, found.line, found.kind) == ("home/log/gateway.log", 2, kind)
     assert len(found.begin) <= 12
 
