@@ -52,6 +52,8 @@ class Project:
 
     def follow(self) -> subprocess.Popen[bytes]:
         """Start the command; what runs already is taken as it is."""
+        # Tests that a shell has started in the background ignore Ctrl-C, and so would all that they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.output.open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "services.cli", "up", "--reload"],
@@ -59,8 +61,6 @@ class Project:
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
-                # What was started in the background by a shell ignores Ctrl-C, and so would all that it starts.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def wait(self, text: str, times: int = 1) -> str:
