@@ -16,6 +16,7 @@ MORE: tuple[Fault, ...] = (
         "sigterm",
         "SIGTERM of one endpoint after another, each started again; no step twice, nobody left in doubt",
         _stepping_down.breaks,
+        seconds=30,
         also=_stepping_down.also,
         is_short=True,
     ),

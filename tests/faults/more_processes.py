@@ -86,7 +86,7 @@ class SteppingDown:
         while True:
             # checkout first: a short run has to come to the one that pays.
             for component in sorted(ENDPOINTS, key=lambda name: (name != "checkout", chance.random())):
-                await asyncio.sleep(chance.uniform(1, 2))
+                await asyncio.sleep(chance.uniform(3, 5))
                 # So that checkout is told to end in the middle of steps; else that is a matter of luck.
                 await victim.switch("payments", latency_ms=SLOW_MS if component == "checkout" else 0)
                 await asyncio.sleep(SLOW_MS / 1000)
