@@ -10,9 +10,7 @@ from services.checkout.instant import INSTANT_URL, InstantProvider
 from services.checkout.mail_connections import Connections
 from services.checkout.payments import HttpProvider, PaymentProvider
 from services.checkout.settings import OutsideSettings, check
-from services.common.config import ConfigError
-from services.common.datakeys import SETTING as DATA_KEYS
-from services.common.datakeys import DataKeys, open_store
+from services.common.datakeys import DataKeys, of_setting
 from services.common.seal import KeyRing
 
 
@@ -38,11 +36,7 @@ def key_ring() -> KeyRing:
 @functools.cache
 def data_keys() -> DataKeys | None:
     """Give the store of buyers' keys, None where there is none. Raises ConfigError."""
-    url = settings().data_keys_url.reveal().strip()
-    try:
-        return open_store(url) if url else None
-    except ValueError as error:
-        raise ConfigError({DATA_KEYS: str(error)}) from None
+    return of_setting(settings().data_keys_url)
 
 
 @functools.cache

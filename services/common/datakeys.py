@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+from services.common.config import ConfigError, Secret
 from services.common.seal import DataKey
 
 SETTING: Final = "NEXUS_DATA_KEYS_URL"
@@ -73,3 +74,11 @@ def open_store(url: str) -> DataKeys:
         return ValkeyDataKeys(url)
     except (ValueError, TypeError):
         raise ValueError(f"expected {URL_WORDS}") from None
+
+
+def of_setting(url: Secret) -> DataKeys | None:
+    """Open the store that the setting names, None where it is empty. Raises ConfigError."""
+    try:
+        return open_store(told) if (told := url.reveal().strip()) else None
+    except ValueError as error:
+        raise ConfigError({SETTING: str(error)}) from None

@@ -13,8 +13,7 @@ import msgspec
 from google.protobuf.descriptor import FileDescriptor
 
 from services.common.config import ConfigError, OtlpEndpoint, Port, Secret
-from services.common.datakeys import SETTING as DATA_KEYS
-from services.common.datakeys import DataKeys, open_store
+from services.common.datakeys import DataKeys, of_setting
 from services.gateway.auth import AuthConfigError, Authenticator, JwtVerifier, OneKey, load_api_keys
 from services.gateway.certificates import Certificates, files_of
 from services.gateway.cors import ORIGIN_WORDS, is_origin_list
@@ -145,11 +144,7 @@ def guard(settings: GatewaySettings) -> Guard:
 
 def data_keys(settings: GatewaySettings) -> DataKeys | None:
     """Open the store of buyers' keys, None where there is none. Raises ConfigError."""
-    url = settings.data_keys_url.reveal().strip()
-    try:
-        return open_store(url) if url else None
-    except ValueError as error:
-        raise ConfigError({DATA_KEYS: str(error)}) from None
+    return of_setting(settings.data_keys_url)
 
 
 def certificates(settings: GatewaySettings) -> Certificates | None:

@@ -107,9 +107,14 @@ NONE = Fault("none", "nothing is broken: the throughput that the others are meas
 
 FAULTS = (
     Fault("kill ticket", "SIGKILL of the endpoint's process group, every 10 s or so", killing("ticket"), 30),
-    Fault("kill checkout", "the same of checkout", killing("checkout"), 30, is_short=True),
-    Fault("kill seatmap", "the same of seatmap", killing("seatmap"), 30),
-    Fault("kill gateway", "the same of the gateway; clients repeat under the same ids", killing("gateway"), 30),
+    Fault("kill checkout", "SIGKILL of checkout, every 10 s or so", killing("checkout"), 30, is_short=True),
+    Fault("kill seatmap", "SIGKILL of seatmap, every 10 s or so", killing("seatmap"), 30),
+    Fault(
+        "kill gateway",
+        "SIGKILL of it every 10 s or so; clients repeat under the same ids",
+        killing("gateway"),
+        30,
+    ),
     Fault(
         "kill restate",
         "SIGKILL of restate-server, started again on its data, every 15 s or so",
@@ -118,7 +123,12 @@ FAULTS = (
         is_short=True,
     ),
     Fault("freeze checkout", "SIGSTOP for 5 s in every 15, then SIGCONT", freezing("checkout", 5), 30),
-    Fault("freeze restate", "the same of restate-server", freezing("restate", 5), 30),
+    Fault(
+        "freeze restate",
+        "SIGSTOP of restate-server, 5 s in every 15, then SIGCONT",
+        freezing("restate", 5),
+        30,
+    ),
     Fault(
         "provider",
         "503 to a third; answers lost after the deed; answers 0.3 s late; away; calls that arrive 3 s late: 2 s of "

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.race import Facts, Outcome, Report, judge
+from services.cli.race_judge import Facts, Outcome, Report, judge
 
 WON = Outcome("o-1", "OK", "ORDER_STATE_CONFIRMED")
 LOST = [Outcome(f"o-{number}", "FAILED_PRECONDITION", "SEAT_UNAVAILABLE") for number in (2, 3)]
